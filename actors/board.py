@@ -1,0 +1,31 @@
+"""Where actors publish what they last knew, so that nobody has to ask them.
+
+`status`, `watch` and the metrics read from here: a reader never wakes an actor and never waits
+for one. Values are immutable; posting replaces the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class Board:
+    """Latest published value per topic, for example `("snapshot", "PRAC-V2-1001")`."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, ...], object] = {}
+
+    def post(self, topic: tuple[str, ...], value: object) -> None:
+        self._values[topic] = value
+
+    def read[T](self, topic: tuple[str, ...], kind: type[T]) -> T | None:
+        """The latest value, or None if nothing was published; another kind is our bug."""
+        value = self._values.get(topic)
+        if value is None:
+            return None
+        if not isinstance(value, kind):
+            raise TypeError(f"board topic {topic} holds {type(value).__name__}, not {kind.__name__}")
+        return value
+
+    def topics(self, first: str) -> Iterator[tuple[str, ...]]:
+        return (topic for topic in list(self._values) if topic[0] == first)
