@@ -343,8 +343,8 @@ class PositionView(Struct, frozen=True, gc=False):
     record: Contract | None
     loss_mark: int | None
     """Ticks: the worse of last and touch, fresh ones only; judges losses."""
-    profit_mark: int | None
-    """Ticks: last, else mid; judges profits and moves stops."""
+    profit_mark: Exact | None
+    """Ticks: last, else mid (may be a half); judges profits and moves stops."""
     unrealized: Exact | None
     """At the loss mark."""
     unrealized_profit: Exact | None
@@ -540,6 +540,8 @@ class Verdict(Struct, frozen=True, gc=False, tag=True):
     """The condition of a `condition` lockout of this rule no longer holds."""
     manages: bool = False
     """The demands are trade management: they stand until replaced and are no breach."""
+    state: bytes | None = None
+    """The rule's new small state, encoded; stored with the rows of this verdict, off the hot path."""
 
 
 # ------------------------------------------------------- commands: enforcement -> connection, and back

@@ -1,0 +1,337 @@
+"""The account actor: takes events in, numbers what they changed, wakes whoever subscribed.
+
+Prices are looked at here: a rule is woken by a price only when one of its bounds is crossed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from actors.board import Board
+from actors.clock import Clock
+from actors.logs import checkpoint, get_logger
+from actors.messages import (
+    AccountChanged,
+    AccountId,
+    AccountSnapshot,
+    Alert,
+    BookedFill,
+    BrokerSnapshot,
+    CloseSent,
+    CloseVerified,
+    Contract,
+    ContractId,
+    ContractRead,
+    ContractUnknown,
+    DayReset,
+    DeadLetter,
+    Fill,
+    Filled,
+    FillId,
+    HistoryKind,
+    LinkChanged,
+    Notice,
+    Now,
+    OffGrid,
+    OrderChanged,
+    OwnClose,
+    PositionChanged,
+    Quoted,
+    ReadAccount,
+    ReadPrice,
+    Rebased,
+    Reborn,
+    Record,
+    StoreDay,
+    StoreFill,
+    Tick,
+    WatchContracts,
+)
+from actors.money import money_text
+from actors.rules.rule import AnyRule, Wake
+from actors.worker import Actor, Address
+
+from . import state as machine
+from .bounds import Side, side
+from .state import AccountState, Days, Step
+
+log = get_logger("riskd.account")
+
+READ_PRICE_EVERY_S = 5.0
+"""How often the newest bar of a stale contract is asked."""
+
+
+class Subscriber(Struct, frozen=True):
+    """A rule as the account sees it: where to send, what wakes it, at which prices."""
+
+    name: str
+    address: Address
+    rule: AnyRule
+
+
+class Limits(Struct, frozen=True, gc=False):
+    """Ages of quotes, seconds (`quotes` in the configuration)."""
+
+    stale_after_s: float
+    blind_after_s: float
+
+
+class Restored(Struct, frozen=True):
+    """What the store knows of the account when the daemon starts."""
+
+    first_seq: int = 1
+    session_since: datetime | None = None
+    fills: Mapping[FillId, OwnClose] = {}
+    contracts: tuple[Contract, ...] = ()
+
+
+class Neighbours(Struct, frozen=True):
+    """Where the account sends."""
+
+    enforcement: Address
+    connection: Address
+    persistence: Address
+    notices: Address
+
+
+class AccountActor(Actor):
+    """Owner of positions, orders, fills, day P&L and marks of one account."""
+
+    def __init__(
+        self,
+        account: AccountId,
+        name: str,
+        days: Days,
+        rules: tuple[Subscriber, ...],
+        neighbours: Neighbours,
+        limits: Limits,
+        clock: Clock,
+        board: Board,
+        first: AccountState,
+        kept: AccountState | None = None,
+    ) -> None:
+        self._account, self._name, self._days = account, name, days
+        self._rules, self._to, self._limits = rules, neighbours, limits
+        self._clock, self._board = clock, board
+        self._state = kept if kept is not None else first
+        self._reborn = kept is not None
+        self._sides: dict[str, Side] = {}
+        self._watched: tuple[ContractId, ...] = ()
+        self._asked_price: dict[ContractId, float] = {}
+        self._unmeasured_since: dict[ContractId, float] = {}
+        self._first_event = True
+
+    def started(self) -> None:
+        self._publish("start", None, frozenset(Wake))
+        if self._reborn:
+            self._read("the account actor was restarted")
+
+    def keep(self) -> AccountState:
+        return self._state
+
+    def receive(self, message: object) -> None:
+        match message:
+            case Quoted():
+                self._quoted(message)
+            case Tick():
+                self._tick(message.now)
+            case (
+                Filled()
+                | OrderChanged()
+                | PositionChanged()
+                | AccountChanged()
+                | ContractRead()
+                | ContractUnknown()
+                | BrokerSnapshot()
+                | LinkChanged()
+                | DayReset()
+                | Rebased()
+                | CloseSent()
+                | CloseVerified()
+            ):
+                self._event(message)
+            case Reborn():
+                self._publish("reborn", None, frozenset(Wake))
+            case DeadLetter():
+                self._read(f"{message.actor} gave up a message: {message.cause}")
+                self._publish("dead-letter", None, frozenset(Wake))
+            case _:
+                raise TypeError(f"account cannot take {type(message).__name__}")
+
+    def _now(self) -> Now:
+        return Now(self._clock.wall(), self._clock.mono())
+
+    # ------------------------------------------------------------------ prices
+
+    def _quoted(self, quote: Quoted) -> None:
+        now = self._now()
+        try:
+            step = machine.apply(self._state, quote, self._days, now)
+        except OffGrid as error:
+            log.warning("account.price_refused", account=self._name, why=str(error))
+            return
+        self._state = step.state
+        if Wake.PRICE not in step.changed:
+            return
+        snapshot = self._number(step.cause, step.cause_at, now)
+        for rule in self._crossed(snapshot):
+            self.send(rule.address, snapshot)
+
+    def _crossed(self, snapshot: AccountSnapshot) -> list[Subscriber]:
+        """The rules that stand on another side of a bound than before, and remember it."""
+        woken = []
+        for rule in self._rules:
+            if Wake.PRICE not in rule.rule.wakes_on:
+                continue
+            now = side(rule.rule.bounds(snapshot), snapshot)
+            if now != self._sides.get(rule.name):
+                self._sides[rule.name] = now
+                woken.append(rule)
+        return woken
+
+    # ------------------------------------------------------------------ everything else
+
+    def _event(self, event: machine.AccountEvent) -> None:
+        now = self._now()
+        if self._first_event and isinstance(event, Filled | OrderChanged | PositionChanged):
+            self._first_event = False
+            checkpoint(6, "event received", account=self._name, event=type(event).__name__)
+        ended = self._state.ledger
+        step = machine.apply(self._state, event, self._days, now)
+        self._state = step.state
+        if step.changed:
+            self._publish(step.cause, step.cause_at, step.changed)
+        self._remember(step)
+        if isinstance(event, DayReset) and Wake.RESET in step.changed:
+            self.send(
+                self._to.persistence,
+                StoreDay(self._account, self._name, ended.day, ended.realized, len(ended.booked)),
+            )
+        if step.read is not None:
+            self._read(step.read)
+        self._watch()
+
+    def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
+        """Number the state, wake the rules that subscribed, enforcement last."""
+        snapshot = self._number(cause, cause_at, self._now())
+        crossed = self._crossed(snapshot)
+        for rule in self._rules:
+            if rule.rule.wakes_on & changed or rule in crossed:
+                self.send(rule.address, snapshot)
+        self.send(self._to.enforcement, snapshot)
+
+    def _number(self, cause: str, cause_at: datetime | None, now: Now) -> AccountSnapshot:
+        self._state = msgspec.structs.replace(self._state, seq=self._state.seq + 1)
+        snapshot = machine.snapshot_of(
+            self._state,
+            self._days,
+            now,
+            self._limits.stale_after_s,
+            cause,
+            cause_at,
+        )
+        self._board.post(("snapshot", self._name), snapshot)
+        return snapshot
+
+    def _tick(self, now: Now) -> None:
+        snapshot = self._number("time", now.wall, now)
+        crossed = self._crossed(snapshot)
+        for rule in self._rules:
+            if Wake.TIME in rule.rule.wakes_on or rule in crossed:
+                self.send(rule.address, snapshot)
+        self._ask_stale(snapshot)
+        self._tell_disputes(now)
+
+    # ------------------------------------------------------------------ stale prices, disputes
+
+    def _ask_stale(self, snapshot: AccountSnapshot) -> None:
+        """Ask the newest bar of what nobody quotes; shout when it stays unmeasured too long."""
+        mono = snapshot.now.mono
+        for contract in snapshot.unmeasured:
+            since = self._unmeasured_since.setdefault(contract, mono)
+            if mono - self._asked_price.get(contract, float("-inf")) >= READ_PRICE_EVERY_S:
+                self._asked_price[contract] = mono
+                self.send(self._to.connection, ReadPrice(contract))
+            if mono - since >= self._limits.blind_after_s:
+                self._unmeasured_since[contract] = float("inf")
+                self._alert(
+                    "error",
+                    f"cannot measure the open position in {contract}: no price for "
+                    f"{self._limits.blind_after_s:.0f} s. Realized P&L alone is judged.",
+                    f"unmeasured/{contract}",
+                )
+        for contract in set(self._unmeasured_since) - set(snapshot.unmeasured):
+            del self._unmeasured_since[contract]
+
+    def _tell_disputes(self, now: Now) -> None:
+        for contract, dispute in self._state.disputes.items():
+            if dispute.told or now.mono - dispute.since_mono < machine.DISPUTE_ALERT_S:
+                continue
+            told = {**self._state.disputes, contract: msgspec.structs.replace(dispute, told=True)}
+            self._state = msgspec.structs.replace(self._state, disputes=told)
+            self._alert(
+                "error",
+                f"the gateway's position of {contract} ({dispute.size}) disagrees with its fills; "
+                "sums with unrealized P&L are not judged until it agrees",
+                f"dispute/{contract}/{dispute.since_mono}",
+            )
+            self._read("a position still disagrees with its fills")
+
+    # ------------------------------------------------------------------ telling others
+
+    def _remember(self, step: Step) -> None:
+        for booked in step.booked:
+            self._store_fill(booked.fill, booked.own)
+            self.send(self._to.persistence, self._fill_record(booked))
+        for fill in step.completed:
+            found = self._state.ledger.find(fill.id)
+            self._store_fill(fill, found.own if found else OwnClose.NO)
+        if step.booked or step.completed:
+            ledger = self._state.ledger
+            self.send(
+                self._to.persistence,
+                StoreDay(self._account, self._name, ledger.day, ledger.realized, len(ledger.booked)),
+            )
+        if step.missed:
+            log.warning("account.fills_recovered", account=self._name, count=step.missed)
+        for text in step.drifted:
+            self._alert("warning", text, f"drift/{self._state.seq}")
+
+    def _store_fill(self, fill: Fill, own: OwnClose) -> None:
+        self.send(self._to.persistence, StoreFill(fill, self._days.trading_day(fill.at), own))
+
+    def _fill_record(self, booked: BookedFill) -> Record:
+        fill = booked.fill
+        record = self._state.contracts.get(fill.contract)
+        price = str(record.price(record.ticks(fill.price))) if record else repr(fill.price)
+        body: dict[str, object] = {
+            "trade": fill.id,
+            "order": fill.order,
+            "contract": fill.contract,
+            "side": "buy" if fill.size > 0 else "sell",
+            "size": abs(fill.size),
+            "price": price,
+            "pnl": None if fill.pnl is None else money_text(fill.pnl),
+            "fees": money_text(fill.fees),
+            "own": booked.own is not OwnClose.NO,
+        }
+        return Record(f"fill/{self._name}/{fill.id}", HistoryKind.FILL, fill.at, self._name, body)
+
+    def _watch(self) -> None:
+        """Quotes of every contract with a position or a working order."""
+        orders = {s.order.contract for s in self._state.orders.values() if s.order.working}
+        wanted = tuple(sorted({*self._state.book, *orders}))
+        if wanted != self._watched:
+            self._watched = wanted
+            self.send(self._to.connection, WatchContracts(self._account, wanted))
+
+    def _read(self, why: str) -> None:
+        self.send(self._to.connection, ReadAccount(self._account, why))
+
+    def _alert(self, level: str, text: str, key: str) -> None:
+        notice = Notice(level, "account", text, f"{self._name}/{key}")
+        self.send(self._to.notices, Alert(self._clock.wall(), self._name, notice))

@@ -1,0 +1,152 @@
+"""The rule actor: one class hosts any machine. Snapshot in, verdict out.
+
+It sends a verdict when there is something that must hold, or when that changed; a snapshot older
+than one already judged is left out, so late and repeated ones are harmless.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from actors.board import Board
+from actors.clock import Clock
+from actors.logs import checkpoint, get_logger
+from actors.messages import (
+    AccountId,
+    AccountSnapshot,
+    Mode,
+    ReadAccount,
+    Reborn,
+    StoreRuleState,
+    Verdict,
+)
+from actors.timers.deadlines import ArmDue
+from actors.worker import Actor, Address
+
+from .registry import BuiltRule
+from .rule import Judgement
+from .view import RuleView
+
+log = get_logger("riskd.rules")
+
+READ_AGAIN_S = 1.0
+"""How long an asked read may take before it is asked again."""
+
+
+class Neighbours(Struct, frozen=True):
+    """Where a rule sends."""
+
+    account: Address
+    enforcement: Address
+    connection: Address
+    persistence: Address
+    timers: Address
+
+
+class Kept(Struct, frozen=True):
+    """What the next incarnation goes on from."""
+
+    state: object
+    seq: int
+    said: tuple[object, ...] | None
+
+
+class RuleActor(Actor):
+    """Hosts one machine for one account."""
+
+    deadline_s = 0.25
+
+    def __init__(
+        self,
+        account: AccountId,
+        name: str,
+        built: BuiltRule,
+        neighbours: Neighbours,
+        clock: Clock,
+        board: Board,
+        restored: bytes | None,
+        kept: Kept | None = None,
+    ) -> None:
+        self._account, self._name, self._built = account, name, built
+        self._to, self._clock, self._board = neighbours, clock, board
+        if kept is not None:
+            self._kept = kept
+        else:
+            rule = built.rule
+            state = rule.initial() if restored is None else rule.decode(restored)
+            self._kept = Kept(state, 0, None)
+        self._due: datetime | None = None
+        self._asked_mono = float("-inf")
+
+    def started(self) -> None:
+        self._show(breached=False)
+        self.send(self._to.account, Reborn(self.me.id))
+
+    def keep(self) -> Kept:
+        return self._kept
+
+    def receive(self, message: object) -> None:
+        if not isinstance(message, AccountSnapshot):
+            raise TypeError(f"rule cannot take {type(message).__name__}")
+        if message.seq <= self._kept.seq:
+            return
+        started = self._clock.mono()
+        judged = self._built.rule.judge(self._kept.state, message, message.now)
+        said = (judged.breaches, judged.demands, judged.lock, judged.notices, judged.condition_over)
+        self._say(message, judged, said)
+        if judged.breaches or message.cause.startswith("fill:"):
+            took_us = round((self._clock.mono() - started) * 1e6)
+            checkpoint(7, "rule evaluated", account=self._name, rule=self._built.name, took_us=took_us)
+        self._ask(message, judged)
+        self._show(breached=bool(judged.breaches))
+
+    def _say(self, snapshot: AccountSnapshot, judged: Judgement[object], said: tuple[object, ...]) -> None:
+        body = None
+        if judged.state != self._kept.state:
+            body = self._built.rule.encode(judged.state)
+        anything = any(said)
+        if anything or (self._kept.said is not None and said != self._kept.said):
+            self.send(
+                self._to.enforcement,
+                Verdict(
+                    self._account,
+                    self._built.name,
+                    self._built.mode,
+                    snapshot.seq,
+                    judged.breaches,
+                    judged.demands,
+                    judged.lock,
+                    judged.notices,
+                    snapshot,
+                    judged.condition_over,
+                    self._built.manages,
+                    body,
+                ),
+            )
+        elif body is not None:
+            row = StoreRuleState(self._account, self._built.name, snapshot.seq, body)
+            self.send(self._to.persistence, row)
+        self._kept = Kept(judged.state, snapshot.seq, said)
+
+    def _ask(self, snapshot: AccountSnapshot, judged: Judgement[object]) -> None:
+        if judged.due is not None and judged.due != self._due:
+            self._due = judged.due
+            self.send(self._to.timers, ArmDue(self._to.account, judged.due, self.me.id))
+        mono = snapshot.now.mono
+        if judged.wants_read is not None and mono - self._asked_mono >= READ_AGAIN_S:
+            self._asked_mono = mono
+            self.send(self._to.connection, ReadAccount(self._account, judged.wants_read, protective=True))
+
+    def _show(self, *, breached: bool) -> None:
+        view = RuleView(
+            self._name,
+            self._built.name,
+            self._built.mode,
+            None,
+            breached,
+            self._kept.state,
+            self._due.isoformat() if self._due else None,
+        )
+        self._board.post(("rule", self._name, self._built.name), view)
