@@ -55,9 +55,10 @@ from actors.money import money_text
 from actors.rules.rule import AnyRule, Wake
 from actors.worker import Actor, Address
 
-from . import state as machine
+from .apply import apply
 from .bounds import Side, side
-from .state import AccountState, Days, Step
+from .state import DISPUTE_ALERT_S, AccountEvent, AccountState, Days, Step
+from .view import snapshot_of
 
 log = get_logger("riskd.account")
 
@@ -170,7 +171,7 @@ class AccountActor(Actor):
     def _quoted(self, quote: Quoted) -> None:
         now = self._now()
         try:
-            step = machine.apply(self._state, quote, self._days, now)
+            step = apply(self._state, quote, self._days, now)
         except OffGrid as error:
             log.warning("account.price_refused", account=self._name, why=str(error))
             return
@@ -195,13 +196,13 @@ class AccountActor(Actor):
 
     # ------------------------------------------------------------------ everything else
 
-    def _event(self, event: machine.AccountEvent) -> None:
+    def _event(self, event: AccountEvent) -> None:
         now = self._now()
         if self._first_event and isinstance(event, Filled | OrderChanged | PositionChanged):
             self._first_event = False
             checkpoint(6, "event received", account=self._name, event=type(event).__name__)
         ended = self._state.ledger
-        step = machine.apply(self._state, event, self._days, now)
+        step = apply(self._state, event, self._days, now)
         self._state = step.state
         if step.changed:
             self._publish(step.cause, step.cause_at, step.changed)
@@ -226,9 +227,8 @@ class AccountActor(Actor):
 
     def _number(self, cause: str, cause_at: datetime | None, now: Now) -> AccountSnapshot:
         self._state = msgspec.structs.replace(self._state, seq=self._state.seq + 1)
-        snapshot = machine.snapshot_of(
+        snapshot = snapshot_of(
             self._state,
-            self._days,
             now,
             self._limits.stale_after_s,
             cause,
@@ -269,7 +269,7 @@ class AccountActor(Actor):
 
     def _tell_disputes(self, now: Now) -> None:
         for contract, dispute in self._state.disputes.items():
-            if dispute.told or now.mono - dispute.since_mono < machine.DISPUTE_ALERT_S:
+            if dispute.told or now.mono - dispute.since_mono < DISPUTE_ALERT_S:
                 continue
             told = {**self._state.disputes, contract: msgspec.structs.replace(dispute, told=True)}
             self._state = msgspec.structs.replace(self._state, disputes=told)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.account.state import AccountState, apply, opening, snapshot_of
+from actors.account.apply import apply
+from actors.account.state import AccountState, opening
+from actors.account.view import snapshot_of
 from actors.messages import (
     AccountSnapshot,
     CloseSent,
@@ -58,7 +60,7 @@ def after(state: AccountState, *events: object) -> AccountState:
 
 
 def seen(state: AccountState, mono: float = 1000.0) -> AccountSnapshot:
-    return snapshot_of(state, DAYS, Now(NOON, mono), 10.0, "test", None)
+    return snapshot_of(state, Now(NOON, mono), 10.0, "test", None)
 
 
 def sizes(state: AccountState) -> dict:

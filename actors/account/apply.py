@@ -1,0 +1,209 @@
+"""One event in, the new state and what it changed out: the one place where an event changes the account."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+
+from actors.messages import (
+    TERMINAL,
+    AccountChanged,
+    BrokerSnapshot,
+    CloseSent,
+    CloseVerified,
+    ContractId,
+    ContractRead,
+    ContractUnknown,
+    DayReset,
+    Fill,
+    Filled,
+    LinkChanged,
+    Now,
+    Order,
+    OrderChanged,
+    OrderId,
+    PositionChanged,
+    Quoted,
+    Rebased,
+)
+from actors.rules.rule import Wake
+
+from . import ledger as books
+from .booking import book, count
+from .marks import merge, traded
+from .reading import take_read
+from .state import (
+    FILLED,
+    FINISHED_ORDERS_KEPT,
+    NO_MARK,
+    NOTHING,
+    AccountEvent,
+    AccountState,
+    Days,
+    Dispute,
+    PendingClose,
+    SeenOrder,
+    Step,
+)
+
+
+def apply(state: AccountState, event: AccountEvent, days: Days, now: Now) -> Step:
+    """Judge nothing, count once: the one place where an event changes the account."""
+    match event:
+        case Quoted():
+            return _quoted(state, event)
+        case Filled():
+            return _filled(state, event, days)
+        case OrderChanged():
+            return _order_changed(state, event)
+        case PositionChanged():
+            return _position_changed(state, event)
+        case AccountChanged():
+            changed = state.report is None or state.report.can_trade != event.account.can_trade
+            new = msgspec.structs.replace(state, report=event.account)
+            return Step(new, frozenset({Wake.ACCOUNT}) if changed else NOTHING, "account")
+        case ContractRead():
+            return _contract_read(state, event)
+        case ContractUnknown():
+            new = msgspec.structs.replace(state, unknown={**state.unknown, event.contract: event.reason})
+            return Step(new, frozenset({Wake.POSITION}), f"contract:{event.contract}")
+        case BrokerSnapshot():
+            return take_read(state, event, days)
+        case LinkChanged():
+            new = msgspec.structs.replace(
+                state, link=event.state, link_since=event.since, auth_failed=event.auth_failed
+            )
+            return Step(new, frozenset({Wake.LINK}), "link", event.since)
+        case DayReset():
+            return _day_reset(state, event)
+        case Rebased():
+            new = msgspec.structs.replace(state, ledger=books.rebase(state.ledger, event.at))
+            return Step(new, frozenset({Wake.RESET, Wake.FILL, Wake.PRICE}), "reset", event.at)
+        case CloseSent():
+            pending = PendingClose(event.size, event.cause)
+            return Step(
+                msgspec.structs.replace(state, own={**state.own, event.contract: pending}), NOTHING, ""
+            )
+        case CloseVerified():
+            own = {c: p for c, p in state.own.items() if c != event.contract}
+            return Step(msgspec.structs.replace(state, own=own), NOTHING, "")
+        case _:
+            assert_never(event)
+
+
+def _quoted(state: AccountState, event: Quoted) -> Step:
+    record = state.contracts.get(event.contract)
+    if record is None:
+        return Step(state, NOTHING, "")
+    mark = merge(state.marks.get(event.contract, NO_MARK), event, record)
+    new = msgspec.structs.replace(state, marks={**state.marks, event.contract: mark})
+    held = event.contract in state.book
+    return Step(new, frozenset({Wake.PRICE}) if held else NOTHING, f"price:{event.contract}")
+
+
+def _contract_read(state: AccountState, event: ContractRead) -> Step:
+    record = event.contract
+    held = state.book.get(record.id)
+    unknown = {c: reason for c, reason in state.unknown.items() if c != record.id}
+    new = msgspec.structs.replace(state, contracts={**state.contracts, record.id: record}, unknown=unknown)
+    changed = frozenset({Wake.POSITION, Wake.PRICE}) if held else NOTHING
+    # The cost of what was bought before the record came is read afresh from the gateway's average.
+    read = f"record of {record.id} arrived" if held is not None and held.cost is None else None
+    return Step(new, changed, f"contract:{record.id}", read=read)
+
+
+def _filled(state: AccountState, event: Filled, days: Days) -> Step:
+    fill = event.fill
+    cause = f"fill:{fill.id}"
+    if fill.voided:
+        return _voided(state, fill, cause)
+    if fill.id in state.ledger.known:
+        return _repeated(state, fill, cause)
+    state, booked, drifted = book(state, fill)
+    state = count(state, booked, days)
+    state = msgspec.structs.replace(state, arrived={**state.arrived, fill.id: event.mono})
+    record = state.contracts.get(fill.contract)
+    if record is not None:
+        mark = traded(state.marks.get(fill.contract, NO_MARK), record.ticks(fill.price), event.mono)
+        state = msgspec.structs.replace(state, marks={**state.marks, fill.contract: mark})
+    state = _settle_dispute(state, fill.contract)
+    return Step(state, FILLED, cause, fill.at, booked=(booked,), drifted=drifted)
+
+
+def _repeated(state: AccountState, fill: Fill, cause: str) -> Step:
+    ledger = books.complete(state.ledger, fill)
+    if ledger is state.ledger:
+        return Step(state, NOTHING, cause)
+    found = ledger.find(fill.id)
+    completed = (found.fill,) if found else ()
+    new = msgspec.structs.replace(state, ledger=ledger)
+    return Step(new, frozenset({Wake.FILL, Wake.PRICE}), cause, fill.at, completed=completed)
+
+
+def _voided(state: AccountState, fill: Fill, cause: str) -> Step:
+    if fill.id in state.ledger.voided:
+        return Step(state, NOTHING, cause)
+    new = msgspec.structs.replace(state, ledger=books.void(state.ledger, fill.id))
+    # What a void does to the position is the gateway's to say.
+    return Step(new, FILLED, cause, fill.at, completed=(fill,), read=f"fill {fill.id} was voided")
+
+
+def _order_changed(state: AccountState, event: OrderChanged) -> Step:
+    order = event.order
+    known = state.orders.get(order.id)
+    if known is not None and _older(order, known.order):
+        return Step(state, NOTHING, f"order:{order.id}")
+    orders = {**state.orders, order.id: SeenOrder(order, event.mono)}
+    if order.status in TERMINAL:
+        orders = _forget_finished(orders)
+    new = msgspec.structs.replace(state, orders=orders)
+    return Step(new, frozenset({Wake.ORDER}), f"order:{order.id}", order.updated_at)
+
+
+def _older(order: Order, known: Order) -> bool:
+    return known.status in TERMINAL or order == known or order.updated_at < known.updated_at
+
+
+def _forget_finished(orders: dict[OrderId, SeenOrder]) -> dict[OrderId, SeenOrder]:
+    finished = [i for i, seen in orders.items() if seen.order.status in TERMINAL]
+    for order in finished[: max(0, len(finished) - FINISHED_ORDERS_KEPT)]:
+        del orders[order]
+    return orders
+
+
+def _position_changed(state: AccountState, event: PositionChanged) -> Step:
+    report = event.position
+    cause = f"position:{report.contract}"
+    held = state.book.get(report.contract)
+    if report.size == (held.size if held else 0):
+        settled = _settle_dispute(state, report.contract)
+        return Step(settled, NOTHING if settled is state else frozenset({Wake.POSITION, Wake.PRICE}), cause)
+    known = state.disputes.get(report.contract)
+    dispute = Dispute(report.size, known.since_mono if known else event.mono, known.told if known else False)
+    new = msgspec.structs.replace(state, disputes={**state.disputes, report.contract: dispute})
+    return Step(
+        new,
+        frozenset({Wake.POSITION, Wake.PRICE}),
+        cause,
+        read=f"position of {report.contract} disagrees with its fills",
+    )
+
+
+def _settle_dispute(state: AccountState, contract: ContractId) -> AccountState:
+    dispute = state.disputes.get(contract)
+    if dispute is None:
+        return state
+    held = state.book.get(contract)
+    if dispute.size != (held.size if held else 0):
+        return state
+    return msgspec.structs.replace(state, disputes={c: d for c, d in state.disputes.items() if c != contract})
+
+
+def _day_reset(state: AccountState, event: DayReset) -> Step:
+    if event.day <= state.ledger.day:
+        return Step(state, NOTHING, "reset")
+    new = msgspec.structs.replace(
+        state, ledger=books.roll(state.ledger, event.day, event.at), arrived={}, own_fills={}
+    )
+    return Step(new, frozenset({Wake.RESET, Wake.FILL, Wake.PRICE}), "reset", event.at)

@@ -1,0 +1,74 @@
+"""One fill into the book: size, average cost, whose close it was, and in which day it counts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.messages import (
+    BookedFill,
+    Contract,
+    ContractId,
+    Exact,
+    Fill,
+    OwnClose,
+)
+
+from . import ledger as books
+from .holdings import fill_into, whole
+from .state import AccountState, Days, PendingClose
+
+
+def book(state: AccountState, fill: Fill) -> tuple[AccountState, BookedFill, tuple[str, ...]]:
+    """Change size, average and ownership by one fill; counting its P&L is the ledger's."""
+    record = state.contracts.get(fill.contract)
+    ticks = None if record is None else record.ticks(fill.price)
+    filling = fill_into(state.book.get(fill.contract), fill, ticks)
+    own, pending = _ownership(state, fill, filling.closed)
+    book = {c: h for c, h in state.book.items() if c != fill.contract}
+    if filling.holding is not None:
+        book[fill.contract] = filling.holding
+    flat = filling.holding is None or (filling.closed > 0 and filling.opened > 0)
+    booked = BookedFill(fill, filling.opened, filling.closed, own, flat and filling.closed > 0)
+    drift, drifted = _drift(state, fill, filling.closed_ticks, record, booked.flat_after)
+    new = msgspec.structs.replace(state, book=book, own=pending, drift=drift)
+    return new, booked, drifted
+
+
+def _ownership(
+    state: AccountState, fill: Fill, closed: int
+) -> tuple[OwnClose, dict[ContractId, PendingClose]]:
+    remembered = state.own_fills.get(fill.id)
+    pending = state.own.get(fill.contract)
+    if pending is None or closed == 0 or (pending.size > 0) == (fill.size > 0):
+        return remembered or OwnClose.NO, state.own
+    left = abs(pending.size) - closed
+    own = {c: p for c, p in state.own.items() if c != fill.contract}
+    if left > 0:
+        own[fill.contract] = PendingClose(left if pending.size > 0 else -left, pending.cause)
+    return remembered or pending.cause, own
+
+
+def _drift(
+    state: AccountState, fill: Fill, closed_ticks: Exact | None, record: Contract | None, flat: bool
+) -> tuple[dict[ContractId, Exact], tuple[str, ...]]:
+    if record is None or closed_ticks is None or fill.pnl is None:
+        return state.drift, ()
+    gap: Exact = whole(state.drift.get(fill.contract, 0) + closed_ticks * record.tick_value - fill.pnl)
+    if not flat:
+        return {**state.drift, fill.contract: gap}, ()
+    rest = {c: d for c, d in state.drift.items() if c != fill.contract}
+    if -record.tick_value <= gap <= record.tick_value:
+        return rest, ()
+    return rest, (f"own book and broker differ by {float(gap) / 10_000:.2f} dollars in {fill.contract}",)
+
+
+def count(state: AccountState, booked: BookedFill, days: Days) -> AccountState:
+    fill, ledger = booked.fill, state.ledger
+    day = days.trading_day(fill.at)
+    if day > ledger.day:
+        ledger = books.put_ahead(ledger, booked)
+    elif day == ledger.day and books.counts(ledger, fill):
+        ledger = books.add(ledger, booked)
+    else:
+        ledger = books.know(ledger, fill.id)
+    return msgspec.structs.replace(state, ledger=ledger)
