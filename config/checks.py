@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from config import instruments
+from config.doubts import warnings_of
 from config.mistakes import ConfigurationMistakes, Mistake
-from config.relations import Effective, rules_problems, settings_problems, warnings_of
+from config.relations import Effective, rules_problems, settings_problems
 from config.schema_errors import Problem, Steps, problems_of
 from config.settings import Rules, Settings, enabled_as_mode, overlaid
 from config.values import Unreadable

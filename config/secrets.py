@@ -23,7 +23,7 @@ def resolve(
     env: Mapping[str, str],
     beside: Path | None = None,
 ) -> SecretStr:
-    """The secret itself. `env` holds the environment and the names of `.env`; a relative file is meant `beside`.
+    """The secret itself. `env` is the environment with the names of `.env`; a relative file is `beside`.
 
     Raises `SecretUnavailable` where it is not there, is empty, or its file can be read by others.
     """

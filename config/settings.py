@@ -79,7 +79,15 @@ def enabled_as_mode(written: Any) -> Any:
     return {"mode": "armed" if answer == "true" else "off", **rest}
 
 
-class MaxContracts(Rule):
+class Measured(Rule):
+    """A rule that watches a figure approach its limit."""
+
+    alert_at: Share = Field(
+        default=_MOSTLY, description="one alert when this share of the limit is reached; null for none"
+    )
+
+
+class MaxContracts(Measured):
     """No more open contracts in the account than this."""
 
     name: ClassVar[str] = "max_contracts"
@@ -91,12 +99,9 @@ class MaxContracts(Rule):
         default="reduce",
         description="reduce closes the excess, close the newest contract, flatten everything",
     )
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of the limit is reached; null for none"
-    )
 
 
-class MaxContractsPerInstrument(Rule):
+class MaxContractsPerInstrument(Measured):
     """No more open contracts of one product than this; expiries of a product count together."""
 
     name: ClassVar[str] = "max_contracts_per_instrument"
@@ -112,9 +117,6 @@ class MaxContractsPerInstrument(Rule):
     action: Literal["reduce", "close"] = Field(
         default="reduce", description="close only the excess, or the product whole"
     )
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of a limit is reached; null for none"
-    )
 
     @field_validator("limits", mode="before")
     @classmethod
@@ -122,18 +124,15 @@ class MaxContractsPerInstrument(Rule):
         return _each_root_once(written)
 
 
-class DailyRealizedLoss(Rule):
+class DailyRealizedLoss(Measured):
     """The most a day may lose: then everything is closed and the account rests until the reset."""
 
     name: ClassVar[str] = "daily_realized_loss"
     limit: Loss = Field(default=dollars(-500), description="the day's loss in dollars, negative")
     include_unrealized: bool = Field(default=True, description="open losses count as well as closed ones")
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of the limit is reached; null for none"
-    )
 
 
-class DailyUnrealizedLoss(Rule):
+class DailyUnrealizedLoss(Measured):
     """The most a position (or all together) may be down while open."""
 
     name: ClassVar[str] = "daily_unrealized_loss"
@@ -146,9 +145,6 @@ class DailyUnrealizedLoss(Rule):
         description="left out: close on position scope, flatten on account scope; there are no others",
     )
     lockout: Lockout = Field(default="none", description="how long no new risk is let in afterwards")
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of the limit is reached; null for none"
-    )
 
     @property
     def acts(self) -> Literal["close", "flatten"]:
@@ -156,7 +152,7 @@ class DailyUnrealizedLoss(Rule):
         return self.action or ("close" if self.scope == "position" else "flatten")
 
 
-class MaxUnrealizedProfit(Rule):
+class MaxUnrealizedProfit(Measured):
     """Take the profit of a position (or of all together) once it is this large."""
 
     name: ClassVar[str] = "max_unrealized_profit"
@@ -169,9 +165,6 @@ class MaxUnrealizedProfit(Rule):
         description="close takes it, breakeven moves the stop to entry; on account scope flatten",
     )
     lockout: Lockout = Field(default="none", description="how long no new risk is let in afterwards")
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of the target is reached; null for none"
-    )
 
     @property
     def acts(self) -> Literal["close", "breakeven", "flatten"]:
@@ -187,7 +180,7 @@ class FrequencyCooldown(Page):
     per_session: Cooldown = Field(default="until_reset", description="rest after per_session is exceeded")
 
 
-class TradeFrequencyLimit(Rule):
+class TradeFrequencyLimit(Measured):
     """No more trades in a rolling minute, a rolling hour, a trading day than this."""
 
     name: ClassVar[str] = "trade_frequency_limit"
@@ -205,9 +198,6 @@ class TradeFrequencyLimit(Rule):
     )
     cooldown: FrequencyCooldown = FrequencyCooldown.model_construct()
     flatten: bool = Field(default=True, description="close what is open when the rest begins")
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of a limit is reached; null for none"
-    )
 
 
 class LossTier(Page):
@@ -318,7 +308,7 @@ class TradeManagement(Rule):
     trailing: Trailing | None = Field(default=None, description="the stop follows the price")
 
 
-class DailyRealizedProfit(Rule):
+class DailyRealizedProfit(Measured):
     """Enough for a day: then everything is closed and the account rests until the reset."""
 
     name: ClassVar[str] = "daily_realized_profit"
@@ -326,9 +316,6 @@ class DailyRealizedProfit(Rule):
     include_unrealized: bool = Field(default=True, description="open profits count as well as closed ones")
     message: str = Field(
         default="Daily profit target reached: the day is done.", description="what the alert says"
-    )
-    alert_at: Share = Field(
-        default=_MOSTLY, description="one alert when this share of the target is reached; null for none"
     )
 
 
