@@ -6,7 +6,7 @@ changed (02:30 is then 03:30); of a time that comes twice the first counts. Answ
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -52,7 +52,7 @@ class TradingCalendar:
     sessions: Mapping[str, Session]
     table: HolidayTable | None
     closed: frozenset[date] = frozenset()
-    early_closes: Mapping[date, time] = {}
+    early_closes: Mapping[date, time] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> "TradingCalendar":
