@@ -19,5 +19,6 @@ Reading order:
 - `control`    the control endpoint: trade, move prices, switch faults
 - `market`     the seeded random market
 - `scenario`   an initial state and timed steps from YAML
-- `gateway`    all of it on one asyncio loop: `serve(settings, clock)`; `thread` the same from synchronous code
+- `gateway`    all of it on one asyncio loop, `server` its sockets: `serve(settings, clock)`
+- `thread`     the same from synchronous code, `remote` as a process of its own
 """

@@ -50,13 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _run(settings: Settings, clock: Clock, scenario: Scenario) -> None:
     ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
     simulator: RunningSimulator = await serve(settings, clock)
     try:
         await simulator.play(scenario)
         print(msgspec.json.encode(simulator.urls).decode(), flush=True)
-        await ended.wait()
+        await simulator.run(until=ended)
     finally:
         await simulator.stop()
 

@@ -42,6 +42,8 @@ def clock_of(setting: str | None, now: datetime) -> ShiftedClock:
         return ShiftedClock(timedelta(seconds=float(setting)))
     except ValueError:
         pass
+    except OverflowError as error:
+        raise ValueError(f"{setting} is beyond any calendar") from error
     instant = datetime.fromisoformat(setting)
     if instant.tzinfo is None:
         raise ValueError(f"{setting} names no time zone")

@@ -66,6 +66,13 @@ class Contract(msgspec.Struct, frozen=True, gc=False):
     def aligned(self, price: Fraction) -> bool:
         return self.tick_size is None or (price / self.tick_size).denominator == 1
 
+    def snapped(self, price: Fraction | None) -> Fraction | None:
+        """A price that is a rounding error off a tick (1/1000 of one) put onto it; others as they are."""
+        if price is None or self.tick_size is None:
+            return price
+        nearest = self.nearest(price)
+        return nearest if abs(price - nearest) * 1000 < self.tick_size else price
+
     def nearest(self, price: Fraction) -> Fraction:
         """The tick nearest to a price."""
         return price if self.tick_size is None else round(price / self.tick_size) * self.tick_size

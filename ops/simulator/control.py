@@ -23,7 +23,7 @@ class Help(Operation, tag="help"):
 
 
 OPERATIONS: tuple[type[Operation], ...] = (Help, *get_args(TRADING), *get_args(INSPECTION))
-_DECODER: msgspec.json.Decoder[Operation] = msgspec.json.Decoder(Help | TRADING | INSPECTION)  # type: ignore[arg-type]
+_DECODER: msgspec.json.Decoder[Operation] = msgspec.json.Decoder(Help | TRADING | INSPECTION)
 
 
 class Control:

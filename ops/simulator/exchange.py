@@ -1,4 +1,4 @@
-"""The broker's answers to requests: place, cancel, modify, close. Pure: `now` is an argument, events are results.
+"""The broker's answers to requests: place, cancel, modify, close. Pure: `now` goes in, events come out.
 
 Error codes are the gateway's documented ones, each endpoint with its own table. What the documents leave
 open is decided here:
@@ -13,11 +13,9 @@ open is decided here:
 from datetime import datetime
 from fractions import Fraction
 
-import msgspec
 from msgspec.structs import replace
 
-from ops.simulator.contracts import Contract
-from ops.simulator.fills import adverse, cancelled, fill, stored
+from ops.simulator.fills import cancelled, fill, stored
 from ops.simulator.matching import fill_price, followed
 from ops.simulator.prices import Price
 from ops.simulator.records import (
@@ -35,37 +33,9 @@ from ops.simulator.records import (
     Status,
 )
 from ops.simulator.state import State
+from ops.simulator.tickets import NO_PRICE, Ticket, fits, legs_of, objection, order_of, trailing
 
-#: Which price an order type cannot do without.
-NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
-
-NO_PRICE = "No market price is available for this contract."
 CLOSED = "The market is closed."
-
-
-class Bracket(msgspec.Struct, frozen=True):
-    """A protective leg: its distance from the entry in ticks, and its order type."""
-
-    ticks: int
-    type: OrderType
-
-
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """A new order as it is asked for. `trail_price` is a price level, as in the gateway's request."""
-
-    account_id: int
-    contract_id: str
-    side: Side
-    type: OrderType
-    size: int
-    limit_price: Fraction | None = None
-    stop_price: Fraction | None = None
-    trail_price: Fraction | None = None
-    tag: str | None = None
-    linked_id: int | None = None
-    stop_loss: Bracket | None = None
-    take_profit: Bracket | None = None
 
 
 class Exchange:
@@ -87,8 +57,9 @@ class Exchange:
             return Outcome(code=PlaceCode.ACCOUNT_VIOLATION, message="Account is not allowed to trade.")
         if not self.state.market_open:
             return Outcome(code=PlaceCode.OUTSIDE_TRADING_HOURS, message=CLOSED)
-        objection = self._objection(ticket, contract)
-        return self._rejected(now, ticket, objection) if objection else self._placed(now, ticket)
+        ticket = ticket.snapped(contract)
+        why = objection(self.state, ticket, contract)
+        return self._rejected(now, ticket, why) if why else self._placed(now, ticket)
 
     def cancel(self, now: datetime, account_id: int, order_id: int) -> Outcome:
         order = self.state.orders.get(order_id)
@@ -118,8 +89,9 @@ class Exchange:
         if order.status is not Status.OPEN:
             return Outcome(code=CancelCode.REJECTED, message=f"Order is {order.status.name.lower()}.")
         contract = self.state.contract(order.contract_id)
-        prices = (limit_price, stop_price, trail_price)
-        if (size is not None and size <= order.filled) or not all(_fits(contract, price) for price in prices):
+        prices = [contract.snapped(price) for price in (limit_price, stop_price, trail_price)]
+        limit_price, stop_price, trail_price = prices
+        if (size is not None and size <= order.filled) or not all(fits(contract, price) for price in prices):
             return Outcome(code=CancelCode.REJECTED, message="Invalid size or price.")
         order = replace(order, size=size or order.size, updated=now)
         if limit_price is not None:
@@ -127,7 +99,7 @@ class Exchange:
         if stop_price is not None:
             order = replace(order, stop_price=stop_price)
         if trail_price is not None:
-            order = self._trailing(order, trail_price)
+            order = trailing(self.state, order, trail_price)
         changes = [stored(self.state, order), *self._tried(now, order, resting=False)]
         return Outcome(order_id=order_id, changes=tuple(changes))
 
@@ -182,114 +154,28 @@ class Exchange:
             return Outcome(code=1, message="No such working order, or it has fewer contracts left.")
         return Outcome(order_id=order_id, changes=tuple(fill(self.state, now, order, size, price)))
 
-    def _objection(self, ticket: Ticket, contract: Contract) -> str | None:
-        prices = (ticket.limit_price, ticket.stop_price, ticket.trail_price)
-        market = self.state.price(contract.id)
-        if ticket.size <= 0:
-            return "Invalid order size."
-        if ticket.type in NEEDS_LIMIT and ticket.limit_price is None:
-            return "Limit price is missing."
-        if ticket.type in NEEDS_STOP and ticket.stop_price is None:
-            return "Stop price is missing."
-        if ticket.type is OrderType.TRAILING_STOP and (ticket.trail_price is None or market.traded is None):
-            return "Trail price or market price is missing."
-        if not all(_fits(contract, price) for price in prices):
-            return "Invalid price. Price is not aligned to tick size."
-        if ticket.type in (OrderType.MARKET, OrderType.JOIN_BID, OrderType.JOIN_ASK):
-            if market.touch(ticket.side) is None:
-                return NO_PRICE
-        if ticket.tag is not None and self.state.tag_used(ticket.account_id, ticket.tag):
-            return "Custom tag is already in use."
-        brackets = ticket.stop_loss or ticket.take_profit
-        if brackets and not self.state.accounts[ticket.account_id].auto_oco:
-            return "Brackets cannot be used with Position Brackets."
-        return None
+    def fire_stop(self, now: datetime, account_id: int, contract_id: str) -> tuple[Change, ...]:
+        """Fills the oldest working stop of an account in a contract at its stop price: a race it wins."""
+        for order in self.state.working(contract_id):
+            if order.account_id == account_id and order.stop_price is not None:
+                return tuple(fill(self.state, now, order, order.remaining, order.stop_price))
+        return ()
 
     def _rejected(self, now: datetime, ticket: Ticket, why: str) -> Outcome:
-        order = self._order(now, ticket, Status.REJECTED)
+        order = order_of(self.state, now, ticket, Status.REJECTED)
         changes = (stored(self.state, order),)
         return Outcome(code=PlaceCode.ORDER_REJECTED, message=why, order_id=order.id, changes=changes)
 
     def _placed(self, now: datetime, ticket: Ticket) -> Outcome:
         status = Status.PENDING if ticket.type is OrderType.MARKET else Status.OPEN
-        order = self._order(now, ticket, status)
+        order = order_of(self.state, now, ticket, status)
         changes = [stored(self.state, order)]
-        changes += [stored(self.state, leg) for leg in self._legs(now, order, ticket)]
+        changes += [stored(self.state, leg) for leg in legs_of(self.state, now, order, ticket)]
         self._link_back(order)
         if order.type is OrderType.MARKET:
             order = replace(order, status=Status.OPEN)
         changes += self._tried(now, order, resting=False)
         return Outcome(order_id=order.id, changes=tuple(changes))
-
-    def _order(self, now: datetime, ticket: Ticket, status: Status) -> Order:
-        order = Order(
-            id=self.state.next_order_id(),
-            account_id=ticket.account_id,
-            contract_id=ticket.contract_id,
-            side=ticket.side,
-            type=ticket.type,
-            size=ticket.size,
-            status=status,
-            created=now,
-            updated=now,
-            limit_price=ticket.limit_price,
-            stop_price=ticket.stop_price,
-            tag=ticket.tag,
-            linked_id=ticket.linked_id,
-        )
-        market = self.state.price(ticket.contract_id)
-        match ticket.type:
-            case OrderType.TRAILING_STOP if ticket.trail_price is not None:
-                return self._trailing(order, ticket.trail_price)
-            case OrderType.JOIN_BID:
-                return replace(order, limit_price=market.bid or market.last)
-            case OrderType.JOIN_ASK:
-                return replace(order, limit_price=market.ask or market.last)
-            case _:
-                return order
-
-    def _trailing(self, order: Order, level: Fraction) -> Order:
-        """A trailing stop is asked for with a price level; what is kept and read back is the distance."""
-        last = self.state.price(order.contract_id).traded
-        return replace(order, stop_price=level, trail_distance=abs((level if last is None else last) - level))
-
-    def _legs(self, now: datetime, entry: Order, ticket: Ticket) -> list[Order]:
-        """Bracket legs: suspended and without a price until the entry fills, each cancelling the other."""
-        wanted = [
-            (leg, suffix, ticks)
-            for leg, suffix, ticks in (
-                (
-                    ticket.stop_loss,
-                    "-SL",
-                    adverse(entry.side, ticket.stop_loss.ticks if ticket.stop_loss else 0),
-                ),
-                (
-                    ticket.take_profit,
-                    "-TP",
-                    -adverse(entry.side, ticket.take_profit.ticks if ticket.take_profit else 0),
-                ),
-            )
-            if leg is not None
-        ]
-        ids = [self.state.next_order_id() for _ in wanted]
-        return [
-            Order(
-                id=ids[i],
-                account_id=entry.account_id,
-                contract_id=entry.contract_id,
-                side=entry.side.opposite,
-                type=leg.type,
-                size=entry.size,
-                status=Status.SUSPENDED,
-                created=now,
-                updated=now,
-                tag=f"{entry.tag}{suffix}" if entry.tag else None,
-                parent_id=entry.id,
-                linked_id=ids[1 - i] if len(ids) == 2 else None,
-                bracket_ticks=ticks,
-            )
-            for i, (leg, suffix, ticks) in enumerate(wanted)
-        ]
 
     def _link_back(self, order: Order) -> None:
         other = self.state.orders.get(order.linked_id) if order.linked_id is not None else None
@@ -329,7 +215,3 @@ class Exchange:
                 if order.parent_id is not None and order.account_id == held.account_id:
                     changes += cancelled(self.state, now, order)
         return Outcome(changes=tuple(changes))
-
-
-def _fits(contract: Contract, price: Fraction | None) -> bool:
-    return price is None or (price > 0 and contract.aligned(price))

@@ -29,7 +29,7 @@ class Bite(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One row of the table. A lasting fault stays on until switched off; the others happen once, when asked."""
+    """One row of the table. A lasting fault stays on until switched off; the others happen once, at once."""
 
     bites: Bite
     what: str
@@ -126,6 +126,12 @@ class Faults:
         fault = FAULTS.get(wanted.name)
         if fault is None:
             raise ValueError(f"no fault {wanted.name}; there are {', '.join(FAULTS)}")
+        for field in msgspec.structs.fields(wanted):
+            given = getattr(wanted, field.name) != field.default
+            if given and field.name not in ("name", "on", *fault.fields):
+                raise ValueError(
+                    f"{wanted.name} takes no {field.name}, but: {', '.join(fault.fields) or 'nothing'}"
+                )
         if not wanted.on:
             self._on = [switch for switch in self._on if switch.name != wanted.name]
         elif fault.lasting:

@@ -12,7 +12,7 @@ from fractions import Fraction
 import msgspec
 from msgspec.structs import replace
 
-from ops.simulator.records import FINAL, Action, Change, Order, OrderType, Position, Side, Status, Trade
+from ops.simulator.records import FINAL, Action, Change, Order, OrderType, Position, Status, Trade
 from ops.simulator.state import State
 
 
@@ -61,10 +61,8 @@ def stored(state: State, order: Order) -> Change:
 def cancelled(state: State, now: datetime, order: Order) -> list[Change]:
     """Cancels an order, and the suspended bracket legs that waited for it."""
     changes = [stored(state, replace(order, status=Status.CANCELLED, updated=now))]
-    for leg in state.children(order.id):
-        if leg.status is Status.SUSPENDED:
-            changes.append(stored(state, replace(leg, status=Status.CANCELLED, updated=now)))
-    return changes
+    waiting = [leg for leg in state.children(order.id) if leg.status is Status.SUSPENDED]
+    return changes + [stored(state, replace(leg, status=Status.CANCELLED, updated=now)) for leg in waiting]
 
 
 def cancel_sibling(state: State, now: datetime, order: Order) -> list[Change]:
@@ -151,8 +149,3 @@ def _placed_leg(state: State, now: datetime, entry: Order, leg: Order) -> Order:
     if leg.type is OrderType.TRAILING_STOP:
         return replace(leg, stop_price=level, trail_distance=abs(level - (entry.filled_price or level)))
     return replace(leg, stop_price=level)
-
-
-def adverse(entry: Side, ticks: int) -> int:
-    """Signed ticks from the entry to a stop loss `ticks` away from it; the request's own sign is ignored."""
-    return -entry.sign * abs(ticks)

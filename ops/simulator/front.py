@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import datetime
+from itertools import count
 
 import msgspec
 from aiohttp import web
@@ -10,6 +11,7 @@ from aiohttp import web
 from ops.simulator.faults import Switch
 from ops.simulator.gateway import Gateway
 from ops.simulator.limits import Window
+from ops.simulator.requests import Close, PartialClose
 from ops.simulator.rest import ENDPOINTS, Desk, Endpoint, Reply
 from ops.simulator.shapes import Json
 
@@ -40,6 +42,7 @@ class Front:
         self._bars = Window(gateway.settings.bars_limit, 30.0)
         self.requests: Counter[str] = Counter()
         self.calls: list[Call] = []
+        self._seq = count(1)
 
     async def ping(self, request: web.Request) -> web.StreamResponse:
         self.requests["Status/ping"] += 1
@@ -58,6 +61,7 @@ class Front:
         response = await self._through_faults(request, path, endpoint, body, call)
         if call is not None:
             call.status = response.status
+            self._gateway.bell.ring()
         return response
 
     async def _through_faults(
@@ -118,9 +122,22 @@ class Front:
 
     def _executed(self, path: str, endpoint: Endpoint, asked: object, token: str) -> Reply:
         desk = Desk(exchange=self._gateway.exchange, sessions=self._gateway.sessions, token=token)
+        race = self._gateway.faults.broker("stop_race") if isinstance(asked, Close | PartialClose) else None
+        if race is not None and race.when == "before":
+            self._fire_stop(asked)
         reply = endpoint.answer(desk, self._gateway.clock.wall(), asked)
         self._gateway.tell(reply.outcome.changes)
+        if race is not None and race.when == "after":
+            self._fire_stop(asked)
+        if path == BARS and reply.outcome.ok and self._gateway.faults.broker("bars_missing"):
+            return Reply({"bars": []})
         return reply
+
+    def _fire_stop(self, asked: object) -> None:
+        if isinstance(asked, Close | PartialClose):
+            now = self._gateway.clock.wall()
+            fired = self._gateway.exchange.fire_stop(now, asked.account_id, asked.contract_id)
+            self._gateway.tell(fired)
 
     def _within_limits(self, path: str) -> bool:
         """Every request counts for the general limit, retrieveBars for its own as well."""
@@ -132,8 +149,9 @@ class Front:
             asked = msgspec.json.decode(body)
         except msgspec.DecodeError:
             asked = {}
-        call = Call(seq=len(self.calls) + 1, path=path, body=asked, at=at, at_mono=at_mono)
+        call = Call(seq=next(self._seq), path=path, body=asked, at=at, at_mono=at_mono)
         self.calls.append(call)
+        self._gateway.bell.ring()
         return call
 
 

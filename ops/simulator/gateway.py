@@ -1,12 +1,14 @@
-"""The gateway itself: the exchange with its clock, and what it tells its hubs. One asyncio loop, no sockets."""
+"""The gateway itself: the exchange with its clock, and what it tells its hubs. Lives on one asyncio loop."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
 
 from ops.simulator import shapes
+from ops.simulator.bell import Bell
 from ops.simulator.clock import Clock
 from ops.simulator.contracts import Contract
 from ops.simulator.exchange import Exchange
@@ -34,58 +36,42 @@ class Gateway:
         self.exchange = Exchange(self.state)
         self.sessions = Sessions(settings.user, settings.api_key, settings.token_life)
         self.faults = Faults()
-        self.hubs = Hubs(self.faults, self.authorised, clock.mono, settings.ping_every, self._subscribed)
+        self.bell = Bell()
+        self.hubs = Hubs(
+            self.faults, self.authorised, clock.mono, settings.ping_every, self._subscribed, self.bell
+        )
         self._shown: dict[str, Price] = {}
 
-    def tell(self, changes: Iterable[Change]) -> None:
-        """Sends the events of a change to the user hub."""
-        self.hubs.publish([self._event(change) for change in changes])
+    def tell(self, changes: Iterable[Change], written: Callable[[str, float], None] | None = None) -> None:
+        """Sends the events of a change to the user hub; `written` hears each target and its moment."""
+        self.hubs.publish([self._event(change, written) for change in changes])
 
-    def move(self, contract_id: str, price: Price, *, silent: bool = False) -> None:
-        """The market moved: quote, trade and depth go out, then what the price filled. Silent: fills only."""
-        before = self._shown.get(contract_id, Price())
-        changes = self.exchange.price(self.clock.wall(), contract_id, price)
+    def move(self, contract_id: str, sides: dict[str, Fraction], *, silent: bool = False) -> None:
+        """Some of last, bid and ask moved: tells them (unless silent), then what they filled."""
+        now = self.clock.wall()
+        changes = self.exchange.price(now, contract_id, replace(self.state.price(contract_id), **sides))
         if not silent:
-            self._shown[contract_id] = price
-            self.hubs.publish(self.quote(contract_id, price, before))
+            before = self._shown.get(contract_id, Price())
+            self._shown[contract_id] = replace(before, **sides)
+            falling = before.last is not None and sides.get("last", before.last) < before.last
+            self.hubs.publish(self._market_events(contract_id, sides, falling))
         self.tell(changes)
 
-    def quote(self, contract_id: str, price: Price, before: Price) -> list[Event]:
-        """The market hub's events for a move: the quote has only what changed."""
-        now = shapes.stamp(self.clock.wall())
-        symbol = self.state.contract(contract_id).symbol
-        fields = (("lastPrice", price.last, before.last), ("bestBid", price.bid, before.bid))
-        fields = (*fields, ("bestAsk", price.ask, before.ask))
-        changed: Json = {
-            name: shapes.number(new) for name, new, old in fields if new is not None and new != old
-        }
-        if not changed:
-            return []
-        data: Json = {
-            "symbol": symbol,
-            **changed,
-            "lastUpdated": now,
-            "timestamp": now,
-            "contract": contract_id,
-        }
-        events = [Event(hub="market", target="GatewayQuote", key=contract_id, data=data)]
-        if "lastPrice" in changed:
-            side = 0 if before.last is None or (price.last or 0) >= before.last else 1
-            row: Json = {"symbolId": symbol, "price": changed["lastPrice"], "timestamp": now}
-            row |= {"type": side, "volume": 1, "contractId": contract_id}
-            events.append(Event(hub="market", target="GatewayTrade", key=contract_id, data=[row]))
-        depth: list[Json] = [
-            {"timestamp": now, "type": kind, "price": changed[name], "volume": 1, "currentVolume": 1}
-            for name, kind in (("bestAsk", 3), ("bestBid", 4))
-            if name in changed
-        ]
-        if depth:
-            events.append(Event(hub="market", target="GatewayDepth", key=contract_id, data=depth))
-        return events
-
     def requote(self, contract_id: str) -> list[Event]:
-        """The full quote last shown, again, as a market that stands still goes on sending."""
-        return self.quote(contract_id, self._shown[contract_id], Price())[:1]
+        """The quote last shown, whole, as a market that stands still goes on sending it."""
+        shown = msgspec.structs.asdict(self._shown[contract_id])
+        sides = {name: side for name, side in shown.items() if side is not None}
+        return self._market_events(contract_id, sides, falling=False)[:1]
+
+    def _market_events(self, contract_id: str, sides: dict[str, Fraction], falling: bool) -> list[Event]:
+        """Quote with the sides that moved; a trade when last did; depth when the touch did."""
+        contract, now = self.state.contract(contract_id), self.clock.wall()
+        told: list[tuple[str, Json | list[Json]]] = [("GatewayQuote", shapes.quote(contract, sides, now))]
+        if "last" in sides:
+            told.append(("GatewayTrade", [shapes.market_trade(contract, sides["last"], falling, now)]))
+        if depth := shapes.depth(sides, now):
+            told.append(("GatewayDepth", depth))
+        return [Event(hub="market", target=target, key=contract_id, data=data) for target, data in told]
 
     def shown(self) -> list[str]:
         return list(self._shown)
@@ -100,8 +86,9 @@ class Gateway:
 
     def forget_price(self, contract_id: str) -> None:
         """As if the contract never had a price."""
-        for book in (self.state.prices, self.state.tapes, self._shown):
-            book.pop(contract_id, None)  # type: ignore[attr-defined]
+        self.state.prices.pop(contract_id, None)
+        self.state.tapes.pop(contract_id, None)
+        self._shown.pop(contract_id, None)
 
     def list_contract(
         self, named: str, tick_size: Fraction | None, tick_value: Fraction | None, name: str | None
@@ -131,9 +118,11 @@ class Gateway:
             raise ValueError("no contract has a price to send a burst of")
         return [encode(event) for event in self.requote(shown)] * count
 
-    def _event(self, change: Change) -> Event:
+    def _event(self, change: Change, written: Callable[[str, float], None] | None = None) -> Event:
         target, account_id, data = shapes.event(change, self.state)
-        return Event(hub="user", target=target, key=account_id, data=data, action=int(change.action))
+        heard = None if written is None else partial(written, target)
+        action = int(change.action)
+        return Event(hub="user", target=target, key=account_id, data=data, action=action, written=heard)
 
     def _subscribed(self, connection: Connection, target: str, key: int | str | None) -> None:
         """A client that starts watching a contract sees its price at once, as in a market that moves."""
@@ -141,6 +130,11 @@ class Gateway:
             return
         for event in self.requote(str(key)):
             connection.send_event(event)
+
+    def match(self) -> None:
+        """Fills what the prices reach, after a market that was closed."""
+        for contract_id in list(self.state.prices):
+            self.tell(self.exchange.match(self.clock.wall(), contract_id))
 
     def authorised(self, token: str) -> bool:
         return self.sessions.valid(token, self.clock.wall())

@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from ops.simulator.bell import Bell
 from ops.simulator.faults import Faults
 from ops.simulator.shapes import Json, without_nulls
 
@@ -57,7 +58,7 @@ def invocation(target: str, arguments: object, **extra: object) -> str:
 
 
 def encode(event: Event, *, bare: bool = False, nulls: bool = False) -> str:
-    """An event as a record: user events wrapped in their action, without nulls, unless a fault asks otherwise."""
+    """An event as a record: user events in their wrapper and without nulls, unless a fault asks otherwise."""
     if event.hub == "market":
         return invocation(event.target, [event.key, event.data])
     assert isinstance(event.data, dict)
@@ -68,12 +69,9 @@ def encode(event: Event, *, bare: bool = False, nulls: bool = False) -> str:
 class Connection:
     """One WebSocket of a client, what it subscribed to, and what waits to be written to it."""
 
-    def __init__(
-        self, number: int, hub: Hub, token: str, socket: web.WebSocketResponse, request: web.Request
-    ):
+    def __init__(self, number: int, hub: Hub, socket: web.WebSocketResponse, request: web.Request) -> None:
         self.number = number
         self.hub = hub
-        self.token = token
         self.socket = socket
         self.request = request
         self.frozen = False
@@ -134,12 +132,14 @@ class Hubs:
         mono: Callable[[], float],
         ping_every: float,
         subscribed: Callable[[Connection, str, int | str | None], None],
+        bell: Bell,
     ) -> None:
         self._faults = faults
         self._authorised = authorised
         self._mono = mono
         self._ping_every = ping_every
         self._subscribed = subscribed
+        self._bell = bell
         self._numbers = count(1)
         self._unused_ids: set[str] = set()
         self._held: list[Event] = []
@@ -215,13 +215,14 @@ class Hubs:
         self._unused_ids.discard(connection_id or "")
         ws = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=0)
         await ws.prepare(request)
-        connection = Connection(next(self._numbers), hub, _token(request), ws, request)
+        connection = Connection(next(self._numbers), hub, ws, request)
         if await _handshake(ws):
             await self._serve(connection)
         return ws
 
     async def _serve(self, connection: Connection) -> None:
         self.connections.append(connection)
+        self._bell.ring()
         tasks = [
             asyncio.create_task(connection.write(self._mono)),
             asyncio.create_task(connection.keep_alive(self._ping_every)),
@@ -234,8 +235,8 @@ class Hubs:
                     await connection.socket.pong(message.data)
                 elif message.type is WSMsgType.TEXT:
                     self._received(connection, message.data)
-        except ConnectionError:
-            pass
+        except (ConnectionError, msgspec.DecodeError):
+            pass  # the client is gone, or says what is not SignalR: either way this is the end of it
         finally:
             self.connections.remove(connection)
             for task in tasks:
@@ -251,11 +252,8 @@ class Hubs:
         """Subscribes or unsubscribes; any other method (clients call `Heartbeat`) is ignored."""
         verb, topic = ("Unsubscribe", method[11:]) if method.startswith("Un") else ("Subscribe", method[9:])
         target = TOPICS.get(topic)
-        if (
-            target is None
-            or method != verb + topic
-            or topic.startswith("Contract") != (connection.hub == "market")
-        ):
+        hub = "market" if topic.startswith("Contract") else "user"
+        if target is None or method != verb + topic or hub != connection.hub:
             return
         key = arguments[0] if arguments and topic != "Accounts" else None
         if verb == "Unsubscribe":
@@ -263,6 +261,7 @@ class Hubs:
         elif topic == "Accounts" or key is not None:
             connection.topics.add((target, key))
             self._subscribed(connection, target, key)
+            self._bell.ring()
 
 
 def _token(request: web.Request) -> str:

@@ -1,5 +1,6 @@
-"""Control operations that look, and that change the gateway itself: state, calls, accounts, contracts, faults."""
+"""Control operations that look at the gateway or change it: state, calls, accounts, contracts, faults."""
 
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ops.simulator import screen, shapes
-from ops.simulator.faults import FAULTS, Bite, Switch
+from ops.simulator.faults import FAULTS, Switch
 from ops.simulator.hubs import invocation
 from ops.simulator.records import Account
 from ops.simulator.shapes import Json
@@ -17,7 +18,7 @@ from ops.simulator.stage import Operation, Refused, Stage
 
 
 class ShowState(Operation, tag="state"):
-    """Accounts, positions, orders, trades, prices, requests seen per path, connected hubs, faults that are on."""
+    """Accounts, positions, orders, trades, prices, requests per path, connected hubs, faults that are on."""
 
     async def run(self, stage: Stage) -> Json:
         state, hubs = stage.gateway.state, stage.gateway.hubs
@@ -139,24 +140,58 @@ class SwitchFault(Switch, Operation, tag="fault"):
     """Switches a fault on or off. `name` "list" lists them, "all" with `on` false switches all off."""
 
     async def run(self, stage: Stage) -> Json:
+        gateway = stage.gateway
         if self.name == "list":
             return {"faults": {name: msgspec.to_builtins(fault) for name, fault in FAULTS.items()}}
-        gateway = stage.gateway
         if self.name == "all" and not self.on:
             gateway.faults.clear()
-        else:
-            fault = gateway.faults.switch(self)
-            if fault.bites is Bite.SOCKET and not fault.lasting:
-                await strike(gateway, self)
-        if self.name == "revoke_tokens":
-            gateway.sessions.revoke_all()
-        frozen = gateway.faults.matching("hub_freeze")
-        for connection in gateway.hubs.connections:
-            connection.frozen = any(switch.hub in (connection.hub, "both") for switch in frozen)
+        elif not (fault := gateway.faults.switch(self)).lasting:
+            await strike(gateway, self, fault.bites)
+        self._freeze(stage)
         gateway.state.market_open = not gateway.faults.matching("market_closed")
+        gateway.match()
         gateway.hubs.flush()
         await stage.listen(not gateway.faults.matching("down"))
         return {"faults": gateway.faults.on()}
+
+    def _freeze(self, stage: Stage) -> None:
+        """Freezes the connections there are now; later ones are new sockets, which live."""
+        if self.name in ("hub_freeze", "all"):
+            for connection in stage.gateway.hubs.of(self.hub):
+                connection.frozen = self.on
+
+
+class TokenLife(Operation, tag="token_life"):
+    """How long tokens issued from now on are valid, in seconds."""
+
+    seconds: float
+
+    async def run(self, stage: Stage) -> Json:
+        stage.gateway.sessions.life = timedelta(seconds=self.seconds)
+        return {}
+
+
+class Wait(Operation, tag="wait"):
+    """Waits until so many acting calls were received, or so many connections subscribed to a target
+    (`topic`, say GatewayUserTrade; null: connected at all). Refused after `timeout` seconds."""
+
+    calls: int | None = None
+    subscribers: int | None = None
+    topic: str | None = None
+    timeout: float = 5.0
+
+    async def run(self, stage: Stage) -> Json:
+        if not await stage.gateway.bell.until(lambda: self._reached(stage), self.timeout):
+            raise Refused(f"nothing of the kind within {self.timeout} s")
+        return {}
+
+    def _reached(self, stage: Stage) -> bool:
+        subscribed = [
+            connection
+            for connection in stage.gateway.hubs.connections
+            if self.topic is None or self.topic in {target for target, _ in connection.topics}
+        ]
+        return len(stage.front.calls) >= (self.calls or 0) and len(subscribed) >= (self.subscribers or 0)
 
 
 class Emit(Operation, tag="emit"):
@@ -172,5 +207,14 @@ class Emit(Operation, tag="emit"):
 
 
 INSPECTION = (
-    ShowState | ShowCalls | ResetCalls | CanTrade | ChangeAccount | ChangeContract | SwitchFault | Emit
+    ShowState
+    | ShowCalls
+    | ResetCalls
+    | CanTrade
+    | ChangeAccount
+    | ChangeContract
+    | SwitchFault
+    | TokenLife
+    | Wait
+    | Emit
 )

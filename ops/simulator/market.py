@@ -10,6 +10,8 @@ from ops.simulator.prices import Price
 PACE = 1.0
 #: How far one move goes at most, in ticks.
 REACH = 3
+#: The share of moves that change the touch without a trade.
+TOUCH_ONLY = 0.3
 
 
 class RandomMarket:
@@ -18,13 +20,14 @@ class RandomMarket:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
-    def step(self, contract: Contract, price: Price) -> Price:
-        """The next price of a contract; some moves trade, some only change the touch."""
-        tick = contract.tick_size or Fraction(1)
+    def step(self, contract: Contract, price: Price) -> dict[str, Fraction]:
+        """The sides of a contract that move next: mostly a trade with its touch, else the touch alone."""
+        tick, roll = contract.tick_size or Fraction(1), self._random
         last = price.last or contract.start or Fraction(100)
-        if self._random.random() < 0.3:
-            return Price(
-                last, last - tick * self._random.randint(1, 2), last + tick * self._random.randint(1, 2)
-            )
-        last = max(contract.nearest(last) + tick * self._random.randint(-REACH, REACH), tick)
-        return Price(last, max(last - tick, tick), last + tick)
+        if price.last is not None and roll.random() < TOUCH_ONLY:
+            return {
+                "bid": max(last - tick * roll.randint(1, 2), tick),
+                "ask": last + tick * roll.randint(1, 2),
+            }
+        last = max(contract.nearest(last) + tick * roll.randint(-REACH, REACH), tick)
+        return {"last": last, "bid": max(last - tick, tick), "ask": last + tick}

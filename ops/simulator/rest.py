@@ -12,127 +12,34 @@ from fractions import Fraction
 import msgspec
 
 from ops.simulator import shapes
-from ops.simulator.exchange import Bracket, Exchange, Ticket
+from ops.simulator.exchange import Exchange
 from ops.simulator.prices import Unit
-from ops.simulator.records import Order, OrderType, Outcome, Side, Status
+from ops.simulator.records import Order, OrderType, Outcome, Status
+from ops.simulator.requests import (
+    AccountSearch,
+    BracketRequest,
+    Cancel,
+    Close,
+    ContractAvailable,
+    ContractById,
+    ContractSearch,
+    Empty,
+    LoginKey,
+    Modify,
+    OfAccount,
+    OrderQuery,
+    PartialClose,
+    Place,
+    Request,
+    RetrieveBars,
+    Window,
+)
 from ops.simulator.sessions import Sessions
 from ops.simulator.shapes import Json
+from ops.simulator.tickets import Bracket, Ticket
 
 MOST_CONTRACTS = 20
 MOST_BARS = 20_000
-
-
-class Request(msgspec.Struct, rename="camel", kw_only=True):
-    """A request body. Unknown fields are ignored, missing ones are a 400, as at the real gateway."""
-
-
-class Empty(Request):
-    pass
-
-
-class LoginKey(Request):
-    user_name: str
-    api_key: str
-
-
-class AccountSearch(Request):
-    only_active_accounts: bool = False
-
-
-class ContractSearch(Request):
-    search_text: str = ""
-    live: bool = False
-
-
-class ContractById(Request):
-    contract_id: str
-
-
-class ContractAvailable(Request):
-    live: bool = False
-
-
-class RetrieveBars(Request):
-    contract_id: str
-    start_time: datetime
-    end_time: datetime
-    unit: int
-    unit_number: int
-    limit: int
-    live: bool = False
-    include_partial_bar: bool = False
-
-
-class BracketRequest(Request):
-    ticks: int
-    type: OrderType | None = None
-
-
-class Place(Request):
-    account_id: int
-    contract_id: str
-    type: OrderType
-    side: Side
-    size: int
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    trail_price: Decimal | None = None
-    custom_tag: str | None = None
-    linked_order_id: int | None = None
-    stop_loss_bracket: BracketRequest | None = None
-    take_profit_bracket: BracketRequest | None = None
-
-
-class Cancel(Request):
-    account_id: int
-    order_id: int
-
-
-class Modify(Request):
-    account_id: int
-    order_id: int
-    size: int | None = None
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    trail_price: Decimal | None = None
-
-
-class Window(Request):
-    account_id: int
-    start_timestamp: datetime
-    end_timestamp: datetime | None = None
-
-
-class OfAccount(Request):
-    account_id: int
-
-
-class OrderFilter(Request):
-    account_id: int
-    statuses: list[Status] | None = None
-    contract_id: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
-class OrderQuery(Request):
-    filter: OrderFilter
-    page_size: int = 50
-    page_offset: int = 0
-    sort_by: str | None = None
-    sort_direction: str | int | None = None
-    include_total_count: bool = False
-
-
-class Close(Request):
-    account_id: int
-    contract_id: str
-
-
-class PartialClose(Request):
-    account_id: int
-    contract_id: str
-    size: int
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -142,13 +49,8 @@ class Reply(msgspec.Struct, frozen=True):
     outcome: Outcome = Outcome()
 
     def body(self) -> Json:
-        message = self.outcome.message
-        envelope: Json = {
-            "success": self.outcome.ok,
-            "errorCode": int(self.outcome.code),
-            "errorMessage": message,
-        }
-        return self.payload | envelope
+        code, message = int(self.outcome.code), self.outcome.message
+        return self.payload | {"success": self.outcome.ok, "errorCode": code, "errorMessage": message}
 
 
 class Desk(msgspec.Struct, kw_only=True):

@@ -63,7 +63,7 @@ class Scenario(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def load(named: str) -> Scenario:
-    """A built-in scenario by name, or a file. Raises ValueError when it is not one, OSError when not there."""
+    """A built-in scenario by name, or a file; ValueError when it is not one, OSError when not there."""
     built_in = BUILT_IN / f"{named}.yaml"
     path = built_in if built_in.exists() else Path(named)
     try:

@@ -1,4 +1,4 @@
-"""What happens at the broker beyond requests: a position that was there before, history, a voided trade, canTrade.
+"""What happens at the broker beyond requests: an adopted position, history, a voided trade, canTrade.
 
 Each returns the events it causes. Mistakes in what is asked for raise ValueError with the reason.
 """
@@ -23,7 +23,7 @@ def adopt(
     price: Fraction,
     at: datetime | None,
 ) -> list[Change]:
-    """Puts a position (signed size, 0 removes it) into the account as if it had been opened before: no trade."""
+    """Puts a position (signed size, 0 removes it) into the account as if opened before: no trade."""
     held = state.position(account.id, contract.id)
     if size == 0 and held is None:
         raise ValueError(f"{account.name} has no position in {contract.id}")

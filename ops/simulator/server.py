@@ -1,6 +1,7 @@
 """The gateway on its sockets: `serve(settings, clock)` inside a running asyncio loop."""
 
 import asyncio
+import os
 import socket
 
 import msgspec
@@ -109,6 +110,14 @@ class RunningSimulator:
             await self.control(operation)
         self._chores.append(asyncio.create_task(self._steps(scenario)))
 
+    async def run(self, until: asyncio.Event) -> None:
+        """Runs until the event; a script step that cannot be done ends it with its ValueError."""
+        waited = asyncio.create_task(until.wait())
+        done, _ = await asyncio.wait({waited, *self._chores}, return_when=asyncio.FIRST_EXCEPTION)
+        waited.cancel()
+        for task in done:
+            task.result()
+
     async def _steps(self, scenario: Scenario) -> None:
         for after, operation in scenario.steps():
             await asyncio.sleep(after)
@@ -166,6 +175,7 @@ def _control_app(control: Control) -> web.Application:
 
 def _bound(host: str, port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name == "posix":  # elsewhere the option would let another process take the port as well
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
     return bound

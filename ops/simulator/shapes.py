@@ -37,12 +37,12 @@ def account(record: Account) -> Json:
     }
 
 
-def position(record: Position, contract: Contract) -> Json:
+def position(record: Position, listed: Contract) -> Json:
     return {
         "id": record.id,
         "accountId": record.account_id,
         "contractId": record.contract_id,
-        "contractDisplayName": contract.name,
+        "contractDisplayName": listed.name,
         "creationTimestamp": stamp(record.opened),
         "type": 1 if record.size > 0 else 2 if record.size < 0 else 0,
         "size": abs(record.size),
@@ -50,13 +50,13 @@ def position(record: Position, contract: Contract) -> Json:
     }
 
 
-def order(record: Order, contract: Contract) -> Json:
+def order(record: Order, listed: Contract) -> Json:
     trailing = record.type is OrderType.TRAILING_STOP
     row: Json = {
         "id": record.id,
         "accountId": record.account_id,
         "contractId": record.contract_id,
-        "symbolId": contract.symbol,
+        "symbolId": listed.symbol,
         "creationTimestamp": stamp(record.created),
         "updateTimestamp": stamp(record.updated),
         "status": int(record.status),
@@ -117,6 +117,44 @@ def bar(record: Bar) -> Json:
         "c": number(record.close),
         "v": record.volume,
     }
+
+
+#: The quote's name of each side, and the depth type of the best price on it.
+QUOTE_FIELDS = {"last": "lastPrice", "bid": "bestBid", "ask": "bestAsk"}
+BEST = {"ask": 3, "bid": 4}
+
+
+def quote(contract: Contract, sides: dict[str, Fraction], at: datetime) -> Json:
+    """A partial quote: only the sides given."""
+    now = stamp(at)
+    fields = {QUOTE_FIELDS[side]: number(price) for side, price in sides.items()}
+    return {
+        "symbol": contract.symbol,
+        **fields,
+        "lastUpdated": now,
+        "timestamp": now,
+        "contract": contract.id,
+    }
+
+
+def market_trade(contract: Contract, price: Fraction, falling: bool, at: datetime) -> Json:
+    """One row of a GatewayTrade event, which carries a list of them."""
+    return {
+        "symbolId": contract.symbol,
+        "price": number(price),
+        "timestamp": stamp(at),
+        "type": int(falling),
+        "volume": 1,
+        "contractId": contract.id,
+    }
+
+
+def depth(sides: dict[str, Fraction], at: datetime) -> list[Json]:
+    return [
+        {"timestamp": stamp(at), "type": BEST[side], "price": number(price), "volume": 1, "currentVolume": 1}
+        for side, price in sides.items()
+        if side in BEST
+    ]
 
 
 def event(change: Change, state: State) -> tuple[str, int, Json]:

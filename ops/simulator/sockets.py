@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ops.simulator.faults import Switch
+from ops.simulator.faults import Bite, Switch
 from ops.simulator.gateway import Gateway
 from ops.simulator.hubs import RECORD_END, Connection, invocation
 
@@ -27,8 +27,11 @@ RECORDS: dict[str, tuple[str, str]] = {
 }
 
 
-async def strike(gateway: Gateway, switch: Switch) -> None:
-    """Carries out a one-off hub fault on the connections it is meant for."""
+async def strike(gateway: Gateway, switch: Switch, bites: Bite) -> None:
+    """Carries out a fault that happens once: to the broker, or to the connections it is meant for."""
+    if bites is Bite.BROKER:
+        gateway.sessions.revoke_all()
+        return
     await asyncio.gather(*(_strike(gateway, switch, each) for each in gateway.hubs.of(switch.hub)))
 
 

@@ -42,10 +42,16 @@ class Stage(msgspec.Struct, frozen=True):
             raise Refused(f"no order {order_id}")
         return order
 
-    def settle(self, outcome: Outcome, *, silent: bool = False) -> Outcome:
+    def settle(
+        self,
+        outcome: Outcome,
+        *,
+        silent: bool = False,
+        written: Callable[[str, float], None] | None = None,
+    ) -> Outcome:
         """Tells the events of a request, or refuses with the broker's words."""
         if not silent:
-            self.gateway.tell(outcome.changes)
+            self.gateway.tell(outcome.changes, written)
         if not outcome.ok:
             raise Refused(f"{outcome.message} (code {int(outcome.code)})")
         return outcome

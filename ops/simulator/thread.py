@@ -24,7 +24,8 @@ class ThreadedSimulator:
 
     def control(self, request: Json) -> Json:
         """Carries out one operation; raises ValueError with the reason when it cannot be done."""
-        return asyncio.run_coroutine_threadsafe(self._simulator.control(request), self._loop).result(PATIENCE)
+        patience = PATIENCE + float(str(request.get("timeout", 0)))
+        return asyncio.run_coroutine_threadsafe(self._simulator.control(request), self._loop).result(patience)
 
 
 @contextmanager

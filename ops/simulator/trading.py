@@ -1,19 +1,18 @@
 """Control operations that trade: orders, closes, prices, positions and trades as a person would make them."""
 
+import asyncio
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from ops.simulator import screen, shapes
-from ops.simulator.exchange import Bracket, Ticket
-from ops.simulator.prices import Price
 from ops.simulator.records import OrderType, Outcome, Side
 from ops.simulator.shapes import Json
 from ops.simulator.stage import Operation, Refused, Stage, exact
+from ops.simulator.tickets import Bracket, Ticket
 
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 TYPES = {
@@ -23,6 +22,8 @@ TYPES = {
     "stop_limit": OrderType.STOP_LIMIT,
     "trailing": OrderType.TRAILING_STOP,
 }
+#: Seconds in which a subscriber must have been written to, for a measurement.
+HEARD_WITHIN = 1.0
 type SideName = Literal["buy", "sell"]
 type TypeName = Literal["market", "limit", "stop", "stop_limit", "trailing"]
 
@@ -53,7 +54,7 @@ class PlaceOrder(Operation, tag="order"):
     async def run(self, stage: Stage) -> Json:
         contract, kind, price = stage.contract(self.contract), TYPES[self.type], exact(self.price)
         if kind is OrderType.MARKET and price is not None:
-            stage.gateway.move(contract.id, Price(price, price, price), silent=self.silent)
+            stage.gateway.move(contract.id, dict.fromkeys(("last", "bid", "ask"), price), silent=self.silent)
         legs = self.bracket or BracketTicks()
         stop, profit = legs.stop_loss_ticks, legs.take_profit_ticks
         ticket = Ticket(
@@ -73,6 +74,45 @@ class PlaceOrder(Operation, tag="order"):
         now = stage.gateway.clock.wall()
         outcome = stage.settle(stage.gateway.exchange.place(now, ticket), silent=self.silent)
         return _placed(stage, outcome)
+
+
+class EmitFill(Operation, tag="emit_fill", kw_only=True):
+    """Fills a market order and answers with the monotonic stamps taken just before its trade and position
+    events were written to a subscriber: the start of a latency measurement. `price` as in `order`."""
+
+    account: int | str
+    contract: str
+    side: SideName
+    size: int = 1
+    price: Decimal | None = None
+
+    async def run(self, stage: Stage) -> Json:
+        contract = stage.contract(self.contract)
+        if self.price is not None:
+            sides = dict.fromkeys(("last", "bid", "ask"), Fraction(self.price))
+            stage.gateway.move(contract.id, sides)
+        ticket = Ticket(
+            account_id=stage.account(self.account).id,
+            contract_id=contract.id,
+            side=SIDES[self.side],
+            type=OrderType.MARKET,
+            size=self.size,
+        )
+        outcome = stage.gateway.exchange.place(stage.gateway.clock.wall(), ticket)
+        stamps: dict[str, float] = {}
+        done = asyncio.Event()
+
+        def written(target: str, stamp: float) -> None:
+            stamps.setdefault(target, stamp)
+            if target == "GatewayUserPosition":
+                done.set()
+
+        stage.settle(outcome, written=written)
+        try:
+            await asyncio.wait_for(done.wait(), HEARD_WITHIN)
+        except TimeoutError:
+            raise Refused("filled, but nobody is subscribed to the position") from None
+        return {"order_id": outcome.order_id, "written": stamps}
 
 
 class CancelOrder(Operation, tag="cancel"):
@@ -160,12 +200,11 @@ class MovePrice(Operation, tag="price"):
         if self.forget:
             stage.gateway.forget_price(contract.id)
             return {}
-        given = {"last": exact(self.last), "bid": exact(self.bid), "ask": exact(self.ask)}
-        sides = {name: exact(self.price) if value is None else value for name, value in given.items()}
-        sides = {name: value for name, value in sides.items() if value is not None}
-        if not sides:
+        given = {"last": self.last, "bid": self.bid, "ask": self.ask}
+        sides = {name: self.price if value is None else value for name, value in given.items()}
+        moved = {name: Fraction(value) for name, value in sides.items() if value is not None}
+        if not moved:
             raise Refused("give price, or some of last, bid and ask")
-        moved = replace(stage.gateway.state.price(contract.id), **sides)
         stage.gateway.move(contract.id, moved, silent=self.silent)
         return {"contract": contract.id}
 
@@ -253,6 +292,7 @@ class VoidTrade(Operation, tag="void"):
 
 TRADING = (
     PlaceOrder
+    | EmitFill
     | CancelOrder
     | ModifyOrder
     | FillOrder
