@@ -1,0 +1,476 @@
+"""What every actor of the program is: one thread, one mailbox, one message at a time.
+
+An `Actor` is written as plain methods. It is hosted by an `Incarnation`, a pykka ThreadingActor with its own
+loop over a mailbox that belongs to the *address*: when an incarnation dies the queue, the message in work and
+the last kept state stay with the address and the next incarnation goes on from there.
+
+Around the whole life of an incarnation stands one exit capture. Whatever ends it (an exception on a tell or
+on an ask, SystemExit, a failing start) ends this actor only and is reported once, with its reason.
+"""
+
+import concurrent.futures
+import contextlib
+import ctypes
+import threading
+import time
+import traceback
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import ClassVar, Literal, Protocol, assert_never
+
+import msgspec
+import pykka
+from pykka._envelope import Envelope as PykkaEnvelope
+from pykka.messages import _ActorStop
+
+PYKKA_ASK_S = 60.0
+
+ReasonKind = Literal[
+    "normal", "shutdown", "crash", "killed", "hung", "vanished", "start_failed", "start_timeout", "escalated"
+]
+Lane = Literal["control", "normal", "latest"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why an actor, or a whole level of them, ended."""
+
+    kind: ReasonKind
+    text: str = ""
+    error: BaseException | None = None
+    stack: str = ""  # where a hung thread was
+
+    @property
+    def is_clean(self) -> bool:
+        """Ended because it was done or was asked to. An escalation never counts as that."""
+        return self.kind in ("normal", "shutdown")
+
+    def describe(self) -> str:
+        """One line for people: the kind, and the error or text behind it."""
+        parts = [self.kind, " ".join(self.text.split())]
+        if self.error is not None:
+            # Formats even an exception whose own __str__ fails.
+            parts.append(" ".join("".join(traceback.format_exception_only(self.error)).split()))
+        return ": ".join(part for part in parts if part)
+
+
+class Ignore(Exception):
+    """Raised from `started()`: there is nothing to do for this actor; it is not an error and not retried."""
+
+
+class Fenced(BaseException):
+    """Sent into a thread that was given up, so that it ends if Python code is what it is busy with."""
+
+
+class ActorDied(Exception):
+    """An ask could not be answered: its actor crashed, hung, was stopped, or nobody is there."""
+
+
+class ChaosCrash(Exception):
+    """A crash asked for by `chaos crash`."""
+
+
+class Answer(concurrent.futures.Future[object]):
+    """The outcome of an ask. It always resolves: a value, the actor's error, ActorDied or TimeoutError."""
+
+    def __init__(self, target: str, timeout_s: float, expires_at: float) -> None:
+        super().__init__()
+        self.target = target
+        self.expires_at = expires_at
+        self._waits_until = time.monotonic() + timeout_s
+
+    def result(self, timeout: float | None = None) -> object:
+        self._await(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._await(timeout)
+        return super().exception(0)
+
+    def resolve(self, value: object) -> None:
+        """Answer; too late or a second time is discarded."""
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            self.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an error; too late or a second time is discarded."""
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            self.set_exception(error)
+
+    def expire(self) -> None:
+        self.fail(TimeoutError(f"cannot get an answer from {self.target}: no reply in time"))
+
+    def _await(self, timeout: float | None) -> None:
+        left = max(0.0, self._waits_until - time.monotonic())
+        concurrent.futures.wait([self], left if timeout is None else min(timeout, left))
+        if not self.done() and (timeout is None or time.monotonic() >= self._waits_until):
+            self.expire()
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """A message in a mailbox: when it came (clock seconds), which lane, who asked, which attempt this is."""
+
+    message: object
+    at: float
+    lane: Lane = "normal"
+    attempt: int = 1
+    answer: Answer | None = None
+    key: Hashable = None
+
+
+class Address(Protocol):
+    """Where to send: stays the same over crashes and restarts of whoever listens there."""
+
+    @property
+    def id(self) -> str: ...
+
+    def tell(self, message: object, *, urgent: bool = False) -> None:
+        """Queue a message. Never raises, never blocks; `urgent` overtakes everything that is not."""
+        ...
+
+    def tell_latest(self, key: Hashable, message: object) -> None:
+        """Queue a message of which only the newest per `key` matters (quotes)."""
+        ...
+
+    def ask(self, message: object, timeout_s: float) -> Answer:
+        """Queue a question. For the control plane only: no actor ever waits for another."""
+        ...
+
+
+class Home(Address, Protocol):
+    """The mailbox side of an address, as its present incarnation uses it (supervisor/handle.py)."""
+
+    incumbent: "Incarnation | None"
+    fenced_sends: int
+
+    def admit(self, incarnation: "Incarnation") -> None:
+        """Make this the incumbent."""
+        ...
+
+    def take(self, incarnation: "Incarnation") -> Envelope | None:
+        """The next message, waiting for it; None when this incarnation is to end."""
+        ...
+
+    def acknowledge(self, incarnation: "Incarnation", kept: object | None) -> None: ...
+
+    def vacate(self, incarnation: "Incarnation", reason: Reason) -> bool:
+        """The incarnation ends; False when it had been fenced before, so that nobody cares any more."""
+        ...
+
+    def shield(self, incarnation: "Incarnation") -> bool:
+        """Keep a kill from interrupting a notice; False when the incarnation is fenced already."""
+        ...
+
+    def unshield(self, incarnation: "Incarnation") -> None: ...
+
+    def ask_stop(self, incarnation: "Incarnation", *, drain: bool = False) -> None:
+        """Ask for an orderly end, ahead of what is queued; with `drain` after it."""
+        ...
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The actor is initialised and serves; `info` is whatever `started()` returned."""
+
+    info: object = None
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """The actor said there is nothing to do for it."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The actor could not be initialised."""
+
+    reason: Reason
+
+
+class Exited(msgspec.Struct, frozen=True):
+    """The actor had been serving and has ended."""
+
+    reason: Reason
+
+
+Notice = Ready | Ignored | Failed | Exited
+Boss = Callable[["Incarnation", Notice], None]
+
+
+class Actor:
+    """Base of all actors. Everything runs in the actor's own thread, one call at a time.
+
+    Subclasses implement `receive`, and where needed `started`, `stopping` and `keep`. An exception that
+    leaves any of them ends this incarnation; the supervisor starts the next one.
+    """
+
+    deadline_s: ClassVar[float] = 0.25
+    """A handler busy for longer is declared hung, fenced and replaced."""
+
+    _at: "Incarnation | None" = None
+
+    def started(self) -> object:
+        """Initialise: rebuild state, subscribe. The actor is ready when this returns; may raise `Ignore`."""
+        return None
+
+    def receive(self, message: object) -> None:
+        """Handle one message."""
+        raise NotImplementedError
+
+    def stopping(self) -> None:
+        """Last words on an orderly stop; not called after a crash, a kill or a hang."""
+
+    def keep(self) -> object | None:
+        """Immutable state for the next incarnation; asked after every handled message, so keep it cheap."""
+        return None
+
+    @property
+    def me(self) -> Address:
+        return self._host.home
+
+    @property
+    def epoch(self) -> int:
+        """Number of this incarnation, growing with every start at this address."""
+        return self._host.epoch
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt at the current message this is; 2 means the first ended in a crash or a hang."""
+        envelope = self._host.envelope
+        return 1 if envelope is None else envelope.attempt
+
+    @property
+    def fenced(self) -> bool:
+        """True once this incarnation was given up; check it before every effect outside the program."""
+        return self._host.home.incumbent is not self._at
+
+    def reply(self, value: object) -> None:
+        """Answer the ask in work; without an asker nothing happens."""
+        envelope = self._host.envelope
+        if envelope is not None and envelope.answer is not None:
+            envelope.answer.resolve(value)
+
+    def defer(self) -> Answer | None:
+        """Take the ask in work along, to `.resolve(value)` later; it fails if this actor ends first."""
+        return self._host.defer()
+
+    def send(self, address: Address, message: object, *, urgent: bool = False) -> None:
+        """Tell somebody; refused and counted once this incarnation is fenced."""
+        host = self._host
+        if host.home.incumbent is host:
+            address.tell(message, urgent=urgent)
+        else:
+            host.home.fenced_sends += 1
+
+    def send_latest(self, address: Address, key: Hashable, message: object) -> None:
+        """As `send`, on the lane where only the newest per key matters."""
+        host = self._host
+        if host.home.incumbent is host:
+            address.tell_latest(key, message)
+        else:
+            host.home.fenced_sends += 1
+
+    def finish(self) -> None:
+        """End of its own accord after this message, with reason `normal`."""
+        self._host.finished = True
+
+    @property
+    def _host(self) -> "Incarnation":
+        if self._at is None:
+            raise RuntimeError(f"cannot use {type(self).__name__} yet: it is not hosted before started()")
+        return self._at
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """How one incarnation is to be run; drawn from its child spec."""
+
+    factory: Callable[..., Actor]
+    args: tuple[object, ...] = ()
+    deadline_s: float | None = None
+    drain: bool = False
+
+
+class Crash(msgspec.Struct, frozen=True):
+    """An order to the incarnation itself: crash, as a handler would (chaos)."""
+
+    text: str = "asked for"
+
+
+class Hang(msgspec.Struct, frozen=True):
+    """An order to the incarnation itself: be busy for so long, deaf to everything (chaos)."""
+
+    seconds: float
+
+
+class Incarnation(pykka.ThreadingActor):
+    """One life of an actor: built, started, serving, ended. Never restarted; the next life is a new object.
+
+    pykka gives the registry, the reference and the actor contract; inbox, loop and teardown are our own,
+    because pykka's lose the mailbox at a crash, let an actor live on after a crashed ask, and stop every
+    actor of the process when one of them meets a SystemExit.
+    """
+
+    use_daemon_thread = True
+
+    def __init__(self, home: Home, epoch: int, terms: Terms, kept: object | None, boss: Boss) -> None:
+        super().__init__()
+        self.home = home
+        self.epoch = epoch
+        self.terms = terms
+        self.boss = boss
+        self.actor: Actor | None = None
+        self.deadline_s = terms.deadline_s or Actor.deadline_s
+        self.envelope: Envelope | None = None  # the message in work, until it is acknowledged
+        self.thread: threading.Thread | None = None
+        self.ready = False
+        self.stop_asked = False
+        self.drains = False  # a stop waits for the mailbox to be empty
+        self.finished = False
+        self.shielded = False  # in the middle of a notice to the supervisor: must not be interrupted
+        self.left = False  # nothing of the actor's own code runs any more
+        self.deferred: list[Answer] = []
+        self._kept = kept
+        self._keeps = False
+        self.actor_inbox.incarnation = self  # type: ignore[attr-defined]  # the Door made below
+
+    @staticmethod
+    def _create_actor_inbox() -> "Door":
+        return Door()
+
+    def _start_actor_loop(self) -> None:
+        name = f"{self.home.id}#{self.epoch}"
+        self.thread = threading.Thread(target=self._actor_loop, name=name, daemon=True)
+        self.home.admit(self)
+        self.thread.start()
+
+    def _actor_loop(self) -> None:
+        try:
+            with contextlib.suppress(Fenced):
+                if self.guarded(self.open):
+                    self.guarded(self._serve_all)
+        finally:
+            self.left = True
+
+    def is_at_work(self) -> bool:
+        """Whether the thread may still run code of the actor."""
+        return not self.left and self.thread is not None and self.thread.is_alive()
+
+    def strike_off(self) -> None:
+        """Out of the registry: for pykka this actor is dead."""
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
+
+    def interrupt(self) -> None:
+        """Try to end a fenced thread: works only where it runs Python code, at the next bytecode."""
+        thread = self.thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            ident = ctypes.c_ulong(thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Fenced))
+
+    def guarded(self, part: Callable[[], bool]) -> bool:
+        """The exit capture. It catches everything, and swallows nothing: what it catches is the reason."""
+        try:
+            return part()
+        except BaseException as error:  # noqa: BLE001
+            if self.ready:
+                self._leave(Exited(Reason("crash", error=error)))
+            elif isinstance(error, Ignore):
+                self._leave(Ignored())
+            else:
+                self._leave(Failed(Reason("start_failed", error=error)))
+            return False
+
+    def open(self) -> bool:
+        """Build the actor and initialise it; True when it is ready to serve."""
+        actor = self.terms.factory(self._kept, *self.terms.args)
+        self._kept = None
+        if not isinstance(actor, Actor):
+            raise TypeError(f"cannot host {actor!r}: the factory of {self.home.id} must return an Actor")
+        self.actor = actor
+        actor._at = self
+        self._keeps = type(actor).keep is not Actor.keep
+        self.deadline_s = self.terms.deadline_s or actor.deadline_s
+        info = actor.started()
+        self.ready = True
+        if self.home.shield(self):
+            self.boss(self, Ready(info))
+            self.home.unshield(self)
+        return True
+
+    def serve(self, envelope: Envelope) -> None:
+        """Handle one message and acknowledge it."""
+        actor, message, answer = self.actor, envelope.message, envelope.answer
+        assert actor is not None
+        if type(message) is Crash or type(message) is Hang:
+            carry_out(message)
+        else:
+            actor.receive(message)
+        if answer is not None and answer not in self.deferred:
+            answer.resolve(None)
+        self.home.acknowledge(self, actor.keep() if self._keeps else None)
+
+    def close(self) -> bool:
+        """The orderly end: last words, then leave."""
+        if self.actor is not None and self.home.incumbent is self:
+            self.actor.stopping()
+        self._leave(Exited(Reason("normal" if self.finished else "shutdown")))
+        return False
+
+    def defer(self) -> Answer | None:
+        envelope = self.envelope
+        if envelope is None or envelope.answer is None:
+            return None
+        self.deferred = [answer for answer in self.deferred if not answer.done()]
+        self.deferred.append(envelope.answer)
+        return envelope.answer
+
+    def _serve_all(self) -> bool:
+        take, serve = self.home.take, self.serve
+        while not self.finished and (envelope := take(self)) is not None:
+            serve(envelope)
+        return self.close()
+
+    def _leave(self, notice: Notice) -> None:
+        self.strike_off()
+        reason = notice.reason if isinstance(notice, Exited | Failed) else Reason("normal")
+        if self.home.vacate(self, reason):
+            self.left = True
+            self.boss(self, notice)
+
+
+def carry_out(order: Crash | Hang) -> None:
+    match order:
+        case Crash(text):
+            raise ChaosCrash(text)
+        case Hang(seconds):
+            threading.Event().wait(seconds)
+        case _:
+            assert_never(order)
+
+
+class Door:
+    """What pykka takes for the inbox: passes on what comes through pykka's own references to the address."""
+
+    incarnation: Incarnation
+
+    def put(self, envelope: PykkaEnvelope[object], /) -> None:
+        home = self.incarnation.home
+        if isinstance(envelope.message, _ActorStop):
+            home.ask_stop(self.incarnation)
+        elif envelope.reply_to is None:
+            home.tell(envelope.message)
+        else:
+            home.ask(envelope.message, PYKKA_ASK_S).add_done_callback(partial(pass_on, envelope.reply_to))
+            return
+        if envelope.reply_to is not None:
+            envelope.reply_to.set(None)
+
+    def get(self) -> PykkaEnvelope[object]:
+        raise NotImplementedError("the loop reads the mailbox of the address")
+
+    def empty(self) -> bool:
+        return True
+
+
+def pass_on(reply_to: pykka.Future[object], answer: concurrent.futures.Future[object]) -> None:
+    error = answer.exception()
+    if error is None:
+        reply_to.set(answer.result())
+    else:
+        reply_to.set_exception((type(error), error, error.__traceback__))

@@ -1,0 +1,64 @@
+"""Looks over all actors: who is overdue, whose thread is gone.
+
+It only reads. It suspects itself first: when it comes late (the machine slept, something held the
+interpreter), what it was late by is granted to every handler that was busy then.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+
+from supervisor.handle import Handle
+
+SCAN_S = 0.05
+LATE_S = 0.01
+"""A scan later than this counts as a pause of the whole process."""
+SWEEP = 128
+"""So many threads are checked for life per scan; checking all of a thousand each time would cost too much."""
+
+
+class Scan:
+    """The look-over; `handles` is replaced when actors come or go."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.late_s = 0.0
+        self._handles: list[Handle] = []
+        self._pauses: deque[tuple[float, float]] = deque(maxlen=64)
+        self._expected = math.inf
+        self._swept = 0
+
+    def watch(self, handles: Iterable[Handle]) -> None:
+        self._handles = list(handles)
+
+    def due(self, now: float) -> bool:
+        return now >= self._expected or self._expected == math.inf
+
+    def next_due(self) -> float:
+        return -math.inf if self._expected == math.inf else self._expected
+
+    def begin(self, now: float) -> None:
+        """Note how late this scan is."""
+        self.count += 1
+        self.late_s = max(0.0, now - self._expected)
+        if self.late_s > LATE_S:
+            self._pauses.append((now, self.late_s))
+        self._expected = now + SCAN_S
+
+    def overdue(self, now: float) -> list[Handle]:
+        """Handlers past their deadline, the process's own pauses not counted."""
+        late = [handle for handle in self._handles if handle.due < now]
+        return [handle for handle in late if self._stays_overdue(handle, now)] if late else late
+
+    def vanished(self) -> list[Handle]:
+        """Actors whose thread is gone without a word."""
+        batch = self._handles[self._swept : self._swept + SWEEP]
+        self._swept = self._swept + SWEEP if self._swept + SWEEP < len(self._handles) else 0
+        return [handle for handle in batch if handle.has_lost_its_thread()]
+
+    def _stays_overdue(self, handle: Handle, now: float) -> bool:
+        incarnation, due = handle.incumbent, handle.due
+        if incarnation is None:
+            return False
+        began = due - incarnation.deadline_s
+        return due + sum(late for at, late in self._pauses if at >= began) < now
