@@ -1,0 +1,49 @@
+"""`python -P -m ops.watchdog --home HOME [--heartbeat-deadline S] [--memory-limit-mb N] -- ARGS…`
+
+ARGS go to the daemon as they are. Started by `riskd up`, and by the daemon when it has lost its watchdog.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import filelock
+
+from actors.clock import clock_from
+from ops.watchdog.loop import Watchdog
+from ops.watchdog.verdict import Limits
+from supervisor.home import Home
+
+
+def main(argv: Sequence[str]) -> int:
+    own, daemon = _split(argv)
+    parser = argparse.ArgumentParser(prog="python -m ops.watchdog")
+    parser.add_argument("--home", required=True, type=Path)
+    parser.add_argument("--heartbeat-deadline", type=float, default=3.0, metavar="S")
+    parser.add_argument("--memory-limit-mb", type=float, default=500.0, metavar="N")
+    options = parser.parse_args(own)
+    home = Home(options.home.absolute())
+    home.make()
+    limits = Limits(heartbeat_s=options.heartbeat_deadline, memory_mb=options.memory_limit_mb)
+    command = [sys.executable, "-P", "-m", "supervisor", "--home", str(home.folder), *daemon]
+    try:
+        with filelock.FileLock(home.watchdog_lock, timeout=0):
+            return Watchdog(home, command, limits, clock_from(os.environ)).run()
+    except filelock.Timeout:
+        sys.stderr.write(f"cannot watch {home.folder}: another watchdog does.\n")
+        return 1
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    if "--" not in argv:
+        return argv, ()
+    at = list(argv).index("--")
+    return argv[:at], argv[at + 1 :]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
