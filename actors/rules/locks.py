@@ -1,0 +1,65 @@
+"""Lockouts as rules ask for them: how long, and which one stands when there are several.
+
+A rule repeats the lock that should stand in every verdict, so that losing one changes nothing. A
+lock begun by a new breach is said at least once even beside a longer one: an admin may have lifted
+the longer one, which the rule cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from actors.messages import Breach, ContractId, Lock, LockKind
+
+
+class Resets(Protocol):
+    """What a lock needs of the trading calendar."""
+
+    def next_reset(self, instant: datetime) -> datetime: ...
+
+
+def lock_for(
+    breach: Breach,
+    length: Literal["until_reset"] | timedelta,
+    calendar: Resets,
+    *,
+    flatten: bool,
+    close: tuple[ContractId, ...] = (),
+) -> Lock:
+    """The lock that a breach brings, reckoned from the event's own timestamp."""
+    if isinstance(length, timedelta):
+        kind, until = LockKind.DURATION, breach.at + length
+    else:
+        kind, until = LockKind.UNTIL_RESET, calendar.next_reset(breach.at)
+    return Lock(kind, breach.at, until, breach.text, flatten, breach.id, close)
+
+
+def in_force(lock: Lock, now: datetime) -> bool:
+    return lock.until is None or now < lock.until
+
+
+def later(one: Lock | None, other: Lock | None) -> Lock | None:
+    """The lock that ends later; of two that end together the one begun later."""
+    if one is None or other is None:
+        return one or other
+    if one.until is None or other.until is None:
+        return one if one.until is None else other
+    return max(one, other, key=lambda lock: (lock.until, lock.since))
+
+
+def latest(locks: Iterable[Lock | None], now: datetime) -> Lock | None:
+    """The last to end of those still in force."""
+    standing: Lock | None = None
+    for lock in locks:
+        if lock is not None and in_force(lock, now):
+            standing = later(standing, lock)
+    return standing
+
+
+def standing(before: Lock | None, new: Iterable[Lock], now: datetime) -> tuple[Lock | None, Lock | None]:
+    """The lock to remember and the lock to ask for now, given those that new breaches bring."""
+    fresh = latest(new, now)
+    kept = latest((before, fresh), now)
+    return kept, fresh or kept
