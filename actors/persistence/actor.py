@@ -1,0 +1,360 @@
+"""The persistence actor: takes rows from everybody and makes them durable in groups.
+
+Rows are held for a few milliseconds after the first one, so that the call that goes out at the same
+moment has the processor to itself; then everything that has arrived is one transaction. What is not
+durable yet stays with the store, which outlives this actor, and every command may be stored twice without
+harm, so a crash loses nothing. A disk that fails is waited for: rows stay in memory, `status` says so, and
+whoever asks for durability is told.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from msgspec import Struct
+
+from actors.board import Board
+from actors.clock import Clock
+from actors.logs import get_logger
+from actors.messages import (
+    Alert,
+    EndLockout,
+    Flush,
+    Notice,
+    Record,
+    StoreCommand,
+    StoreContract,
+    StoreDay,
+    StoreFill,
+    StoreLockout,
+    StoreMeta,
+    StoreReceipt,
+    StoreRuleState,
+    Tick,
+)
+from actors.worker import Actor, Address, Answer
+
+from . import keys
+from .backup import BackupRun
+from .opening import CannotOpen
+from .queries import (
+    AuditQuery,
+    BackedUp,
+    BackupNow,
+    ContractsQuery,
+    Flushed,
+    HistoryQuery,
+    ListBackups,
+    ReadMeta,
+    RecoverAccount,
+    ReportQuery,
+    StoreView,
+    VerifyAudit,
+    WhyQuery,
+)
+from .schema import instant, instant_text
+from .store import NotWritable, Store
+
+log = get_logger("riskd.persistence")
+
+LINGER_S = 0.005
+CHUNK = 500
+"""Commands per transaction: some 20 ms, far below the deadline even on a slow disk."""
+LIMIT = 50_000
+"""Commands held while the disk fails."""
+RETRY_S = (0.25, 0.5, 1.0, 2.0, 5.0)
+REBUILD_EVERY_S = 60.0
+"""A disk that damages every new file is not answered with a heap of set-aside files."""
+BACKUP_EVERY = timedelta(days=1)
+BACKUP_RETRY_S = 3600.0
+SHOW_EVERY_S = 0.25
+
+
+class Commit(Struct, frozen=True, gc=False):
+    """To itself: everything told before this is to be made durable now."""
+
+
+class BackupEnded(Struct, frozen=True):
+    """To itself, from the copying thread."""
+
+    path: str | None
+    error: str | None
+
+
+class PersistenceActor(Actor):
+    """Owns the store for as long as the daemon runs. Never replaced beside its own living thread."""
+
+    deadline_s: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        _kept: object,
+        store: Store,
+        clock: Clock,
+        board: Board,
+        notices: Address,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store, self._clock, self._board, self._notices = store, clock, board, notices
+        self._wait = wait
+        self._error: str | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+        self._rebuild_at = 0.0
+        self._shown_at = 0.0
+        self._stored = 0
+        self._refused = 0
+        self._last_commit_ms = 0.0
+        self._backup_due = 0.0
+        self._askers: list[Answer] = []
+
+    def started(self) -> None:
+        if self.epoch == 1:
+            self._report_opening()
+        if self._store.backlog.count:
+            self._ask_for_commit()
+        self._show()
+
+    def stopping(self) -> None:
+        self._commit()
+        self._show()
+
+    def receive(self, message: object) -> None:
+        match message:
+            case (
+                Record()
+                | StoreLockout()
+                | EndLockout()
+                | StoreFill()
+                | StoreRuleState()
+                | StoreDay()
+                | StoreContract()
+                | StoreReceipt()
+                | StoreMeta()
+            ):
+                self._take(message)
+            case Commit():
+                self._commit()
+            case Flush():
+                error = self._commit()
+                self.reply(Flushed(error is None, error))
+            case Tick(now=now):
+                self._tick(now.wall)
+            case BackupNow():
+                self._back_up(self._clock.wall(), self.defer())
+            case BackupEnded():
+                self._backup_ended(message)
+            case _:
+                self._answer(message)
+
+    # ---------------------------------------------------------------------------------- rows
+
+    def _take(self, command: StoreCommand) -> None:
+        first = self._store.backlog.count == 0
+        if first:
+            # First of all: a thread that wakes up and works now would delay the call going out.
+            self._wait(LINGER_S)
+        self._store.backlog = self._store.backlog.add(command, self._clock.mono())
+        if first:
+            self._ask_for_commit()
+        elif self._store.backlog.count > LIMIT:
+            self._squeeze()
+
+    def _ask_for_commit(self) -> None:
+        # Behind whatever is queued by now, which therefore joins the same transaction.
+        self.send(self.me, Commit())
+
+    def _commit(self) -> str | None:
+        """Make the backlog durable; the reason when that is not possible now."""
+        rest = self._store.backlog.commands()
+        while rest:
+            began = self._clock.mono()
+            try:
+                refused = self._store.apply(rest[:CHUNK])
+            except NotWritable as error:
+                self._failed(error)
+                return self._error
+            for one in refused:
+                log.error("store.row_refused", command=repr(one.command)[:500], why=one.why)
+            self._refused += len(refused)
+            self._stored += len(rest[:CHUNK]) - len(refused)
+            rest = rest[CHUNK:]
+            self._store.backlog = self._store.backlog.left(rest)
+            self._last_commit_ms = (self._clock.mono() - began) * 1000
+        self._recovered()
+        return None
+
+    def _squeeze(self) -> None:
+        before = self._store.backlog
+        # Well below the limit, so that this is rare.
+        self._store.backlog = before.squeezed(LIMIT * 3 // 4)
+        log.error("store.backlog_squeezed", before=before.count, after=self._store.backlog.count)
+
+    # ---------------------------------------------------------------------------------- failing disk
+
+    def _failed(self, error: NotWritable) -> None:
+        if error.damaged and self._clock.mono() >= self._rebuild_at and self._rebuilt():
+            return
+        if self._error is None:
+            log.error("store.not_writable", why=str(error), path=str(self._store.path))
+            self._alert(
+                "critical", f"cannot store: {error}. Rows are kept in memory; check the disk.", str(error)
+            )
+        self._error = str(error)
+        self._retry_at = self._clock.mono() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._failures += 1
+        self._show(at_once=True)
+
+    def _recovered(self) -> None:
+        if self._error is not None:
+            log.info("store.writable_again", rows=self._stored)
+            self._alert("info", "the store takes rows again; nothing is missing", "")
+        was, self._error, self._failures = self._error, None, 0
+        self._show(at_once=was is not None)
+
+    def _rebuilt(self) -> bool:
+        """A file found damaged while in use is set aside like one found at start."""
+        self._rebuild_at = self._clock.mono() + REBUILD_EVERY_S
+        try:
+            self._store.reopen(self._clock.wall())
+        except (CannotOpen, sqlite3.Error, OSError) as error:
+            log.error("store.not_rebuilt", why=str(error))
+            return False
+        self._report_opening()
+        self._error = "the file was damaged and has been rebuilt"
+        self._ask_for_commit()
+        return True
+
+    def _report_opening(self) -> None:
+        opening = self._store.opening
+        if opening.state != "rebuilt":
+            log.info(
+                "store.opened", state=opening.state, lockouts=opening.lockouts, path=str(self._store.path)
+            )
+            return
+        log.error("store.rebuilt", why=opening.why, set_aside=opening.set_aside, lockouts=opening.lockouts)
+        lost = "" if opening.lockouts_complete else " Some may be missing."
+        text = (
+            f"the store was rebuilt: {opening.why}. {opening.lockouts} lockouts were kept.{lost} "
+            f"The old file is {opening.set_aside or 'gone'}."
+        )
+        self._alert("critical", text, opening.why)
+
+    # ---------------------------------------------------------------------------------- time
+
+    def _tick(self, now: datetime) -> None:
+        if self._store.moved():
+            self._put_back(now)
+        if self._store.backlog.count and self._clock.mono() >= self._retry_at:
+            self._commit()
+        if self._clock.mono() >= self._backup_due and self._backup_is_old(now):
+            self._back_up(now, None)
+        self._show()
+
+    def _put_back(self, now: datetime) -> None:
+        try:
+            aside = self._store.put_back(now)
+        except (NotWritable, CannotOpen) as error:
+            log.error("store.not_put_back", why=str(error))
+            return
+        log.error("store.put_back", path=str(self._store.path), set_aside=aside)
+        self._alert("critical", "the store's file was moved or replaced; it was written again in full", "")
+
+    # ---------------------------------------------------------------------------------- backups
+
+    def _backup_is_old(self, now: datetime) -> bool:
+        last = self._store.meta(keys.LAST_BACKUP)
+        return last is None or now - instant(last.decode()) >= BACKUP_EVERY
+
+    def _back_up(self, now: datetime, asker: Answer | None) -> None:
+        self._commit()
+        me = self.me
+        if asker is not None:
+            self._askers.append(asker)
+        self._backup_due = self._clock.mono() + BACKUP_RETRY_S
+        self._store.start_backup(now, lambda run: me.tell(_ended(run)))
+
+    def _backup_ended(self, ended: BackupEnded) -> None:
+        for asker in self._askers:
+            asker.resolve(BackedUp(ended.path, ended.error))
+        self._askers.clear()
+        if ended.path is None:
+            log.error("store.backup_failed", why=ended.error)
+            self._alert("error", f"cannot back up the store: {ended.error}", ended.error or "")
+            return
+        log.info("store.backed_up", path=ended.path)
+        self._take(StoreMeta(keys.LAST_BACKUP, instant_text(self._clock.wall()).encode()))
+        # The head of the audit chain leaves the machine with this notice: a rewritten past would show.
+        self._alert("info", f"backup made: {ended.path}; audit head {self._store.audit_head()}", ended.path)
+
+    # ---------------------------------------------------------------------------------- answers
+
+    def _answer(self, message: object) -> None:
+        self._commit()
+        try:
+            self.reply(self._read(message))
+        except sqlite3.DatabaseError as error:
+            asker = self.defer()
+            if asker is not None:
+                asker.fail(error)
+            log.error("store.not_readable", why=str(error))
+
+    def _read(self, message: object) -> object:
+        match message:
+            case RecoverAccount(account=account, fills_since=since):
+                return self._store.recover(account, since)
+            case ReadMeta(key=key):
+                return self._store.meta(key)
+            case ContractsQuery():
+                return self._store.contracts()
+            case HistoryQuery():
+                return self._store.history(message)
+            case WhyQuery():
+                return self._store.why(message)
+            case ReportQuery():
+                return self._store.report(message)
+            case AuditQuery():
+                return self._store.audit(message)
+            case VerifyAudit():
+                return self._store.verify_audit()
+            case ListBackups():
+                return self._store.backup_names()
+            case _:
+                raise TypeError(f"cannot store or answer a {type(message).__name__}")
+
+    # ---------------------------------------------------------------------------------- showing
+
+    def _show(self, at_once: bool = False) -> None:
+        mono = self._clock.mono()
+        if not at_once and mono - self._shown_at < SHOW_EVERY_S:
+            return
+        self._shown_at = mono
+        backlog, opening = self._store.backlog, self._store.opening
+        view = StoreView(
+            ok=self._error is None,
+            path=str(self._store.path),
+            late_s=mono - backlog.since if backlog.count else 0.0,
+            backlog=backlog.count,
+            rows=self._stored,
+            last_commit_ms=self._last_commit_ms,
+            error=self._error,
+            refused=self._refused,
+            dropped=backlog.dropped,
+            opened=opening.state,
+        )
+        self._board.post(("store",), view)
+
+    def _alert(self, level: str, message: str, why: str) -> None:
+        at = self._clock.wall()
+        notice = Notice(
+            level, "store", message, f"store/{level}/{instant_text(at)}", {"why": why} if why else {}
+        )
+        self.send(self._notices, Alert(at, "", notice))
+
+
+def _ended(run: BackupRun) -> BackupEnded:
+    return BackupEnded(None if run.path is None else run.path.name, run.error)

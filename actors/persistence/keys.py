@@ -1,0 +1,31 @@
+"""Names under which things are kept: one place, so that writer and reader agree."""
+
+from __future__ import annotations
+
+from actors.messages import AccountId, HistoryKind
+
+CONFIGURATION = "configuration"
+"""The configuration in force: the last one accepted."""
+GATEWAY_TIME = "gateway_time"
+"""The last gateway time known, with the boot it was measured in (timers)."""
+LAST_BACKUP = "last_backup"
+
+
+def baseline(account: AccountId) -> str:
+    """Since when the day's figures count after `riskd reset` (an instant as text)."""
+    return f"baseline/{account}"
+
+
+def first_guarded(account: AccountId) -> str:
+    """When the account was first guarded (an instant as text)."""
+    return f"first_guarded/{account}"
+
+
+def last_reset(account: AccountId) -> str:
+    """The trading day that the last reset began (a date as text); written by timers alone."""
+    return f"last_reset/{account}"
+
+
+def history_id(kind: HistoryKind, account: str, key: str) -> str:
+    """Id of a line of history; `key` is unique among the lines of that kind of that account (a name)."""
+    return f"{kind.value}/{account}/{key}"
