@@ -19,6 +19,8 @@ from config.schema_errors import Problem, Steps, problems_of
 from config.settings import Rules, Settings, enabled_as_mode, overlaid
 from config.values import Unreadable
 
+_KEYED_BY_ROOT = ("max_contracts_per_instrument", "session_block_outside")
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -92,17 +94,37 @@ def _effective(settings: Settings, sound: Mapping[str, Any]) -> tuple[list[Effec
     """The rules of every account, and the mistakes in their overrides."""
     if settings.accounts == "all":
         return [Effective(settings.rules)], []
-    common = {name: enabled_as_mode(rule) for name, rule in (sound.get("rules") or {}).items()}
+    common = _by_exchange_roots(
+        {name: enabled_as_mode(rule) for name, rule in (sound.get("rules") or {}).items()}
+    )
     accounts, problems = [], []
     for index, account in enumerate(settings.accounts):
         base: Steps = ("accounts", index)
-        overrides, mistaken = _read_overrides(account.rules, base)
+        overrides, mistaken = _read_overrides(_by_exchange_roots(account.rules), base)
         merged = overlaid(common, overrides)
         mistaken += problems_of(Rules, merged, (*base, "rules"))
         problems += mistaken
         rules = settings.rules if mistaken else Rules.model_validate(merged)
         accounts.append(Effective(rules, base, {} if mistaken else overrides))
     return accounts, problems
+
+
+def _by_exchange_roots(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Rules whose root keys have one spelling, so that an override meets what it overrides."""
+    return {name: _keys_as_roots(rule) if name in _KEYED_BY_ROOT else rule for name, rule in rules.items()}
+
+
+def _keys_as_roots(rule: Any) -> Any:
+    if not isinstance(rule, Mapping):
+        return rule
+    return {key: _as_roots(value) if key in ("limits", "by_root") else value for key, value in rule.items()}
+
+
+def _as_roots(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    roots = {instruments.exchange_root(str(key)): inner for key, inner in value.items()}
+    return roots if len(roots) == len(value) else value  # a product written twice is the schema's to refuse
 
 
 def _read_overrides(written: Mapping[str, Any], base: Steps) -> tuple[dict[str, Any], list[Problem]]:
@@ -136,5 +158,4 @@ def _with_overrides(settings: Settings, accounts: list[Effective], sound: Mappin
 def _picked(dump: Any, override: Any) -> Any:
     if not isinstance(dump, dict) or not isinstance(override, Mapping):
         return list(dump) if isinstance(dump, tuple) else dump
-    as_roots = {instruments.exchange_root(str(key)) if key not in dump else key: key for key in override}
-    return {key: _picked(dump[key], override[written]) for key, written in as_roots.items()}
+    return {key: _picked(dump[key], inner) for key, inner in override.items()}

@@ -37,9 +37,16 @@ def problems_of(model: type[Page], written: Mapping[str, Any], base: Steps = ())
         model.model_validate(written)
     except ValidationError as refused:
         # Without the input: it may hold a secret.
-        errors = refused.errors(include_url=False)
+        errors = [error for error in refused.errors(include_url=False) if not _echo(error, refused)]
         return list(dict.fromkeys(_problem(model, written, error, base) for error in errors))
     return []
+
+
+def _echo(error: ErrorDetails, refused: ValidationError) -> bool:
+    """Whether a list only counts as too short because its entries were refused."""
+    loc = error["loc"]
+    inner = (other["loc"] for other in refused.errors(include_url=False, include_input=False))
+    return error["type"] == "too_short" and any(other[: len(loc)] == loc != other for other in inner)
 
 
 def _problem(model: type[Page], written: Any, error: ErrorDetails, base: Steps) -> Problem:
