@@ -98,7 +98,9 @@ def _shrunk(holding: Holding, left: int) -> Holding:
 def adopt(report: PositionReport, record: Contract | None) -> Holding:
     """A position known only by the gateway's word: its average rounded to whole ticks in total."""
     cost = (
-        None if record is None else round(Fraction(report.average) / Fraction(record.tick_size) * report.size)
+        None
+        if record is None
+        else round(Fraction(repr(report.average)) / Fraction(record.tick_size) * report.size)
     )
     lot = Lot(report.created_at, ADOPTED, report.size)
     return Holding(report.contract, report.size, cost, (lot,), report.created_at)

@@ -74,7 +74,7 @@ class Days(Protocol):
 
     def trading_day(self, instant: datetime) -> date: ...
 
-    def day_window(self, day: date) -> tuple[datetime, datetime]: ...
+    def previous_reset(self, now: datetime) -> datetime: ...
 
 
 class SeenOrder(Struct, frozen=True, gc=False):
@@ -153,8 +153,7 @@ def opening(
     account: AccountId, name: str, days: Days, now: Now, *, first_seq: int, session_since: datetime | None
 ) -> AccountState:
     """The account before anything was heard of it, in the trading day of `now`."""
-    day = days.trading_day(now.wall)
-    start, _ = days.day_window(day)
+    day, start = days.trading_day(now.wall), days.previous_reset(now.wall)
     return AccountState(
         account, name, Ledger(day, start), seq=first_seq, session_since=session_since or now.wall
     )

@@ -39,9 +39,9 @@ class OneDay:
     def trading_day(self, instant: datetime) -> date:
         return (instant + timedelta(hours=1)).date()
 
-    def day_window(self, day: date) -> tuple[datetime, datetime]:
-        end = datetime(day.year, day.month, day.day, 23, tzinfo=UTC)
-        return end - timedelta(days=1), end
+    def previous_reset(self, now: datetime) -> datetime:
+        day = self.trading_day(now)
+        return datetime(day.year, day.month, day.day, 23, tzinfo=UTC) - timedelta(days=1)
 
 
 def contract(root: str, tick: str, value: str) -> Contract:
