@@ -85,7 +85,7 @@ FAULTS: dict[str, Fault] = {
     "event_bare": Fault(Bite.EVENT, "sent without the action wrapper, as the documents show it", _EVENT),
     "event_nulls": Fault(Bite.EVENT, "sent with its null fields", _EVENT),
     "market_closed": Fault(Bite.BROKER, "no order is accepted or executed"),
-    "bars_missing": Fault(Bite.BROKER, "retrieveBars answers an empty list"),
+    "bars_missing": Fault(Bite.BROKER, "retrieveBars answers an empty list", ("times",)),
     "stop_race": Fault(
         Bite.BROKER,
         "a working stop of the position fills `when` (before, after) the next close of it",

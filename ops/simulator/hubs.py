@@ -245,16 +245,21 @@ class Hubs:
     def _received(self, connection: Connection, text: str) -> None:
         for record in filter(None, text.split(RECORD_END)):
             message = msgspec.json.decode(record)
-            if isinstance(message, dict) and message.get("type") == 1:
-                self._invoked(connection, str(message.get("target")), message.get("arguments") or [])
+            if isinstance(message, dict) and message.get("type") == 1 and "target" in message:
+                known = self._invoked(connection, str(message["target"]), message.get("arguments") or [])
+                if "invocationId" in message:
+                    connection.send(_completion(message["invocationId"], known))
 
-    def _invoked(self, connection: Connection, method: str, arguments: list[int | str]) -> None:
-        """Subscribes or unsubscribes; any other method (clients call `Heartbeat`) is ignored."""
+    def _invoked(self, connection: Connection, method: str, arguments: list[int | str]) -> bool:
+        """Subscribes or unsubscribes; any other method (clients call `Heartbeat`) is ignored.
+
+        Returns whether the hub has such a method, for a client that asks for a completion.
+        """
         verb, topic = ("Unsubscribe", method[11:]) if method.startswith("Un") else ("Subscribe", method[9:])
         target = TOPICS.get(topic)
         hub = "market" if topic.startswith("Contract") else "user"
         if target is None or method != verb + topic or hub != connection.hub:
-            return
+            return False
         key = arguments[0] if arguments and topic != "Accounts" else None
         if verb == "Unsubscribe":
             connection.topics.discard((target, key))
@@ -262,6 +267,12 @@ class Hubs:
             connection.topics.add((target, key))
             self._subscribed(connection, target, key)
             self._bell.ring()
+        return True
+
+
+def _completion(invocation_id: object, known: bool) -> str:
+    failure = {} if known else {"error": "Method does not exist."}
+    return msgspec.json.encode({"type": 3, "invocationId": invocation_id, **failure}).decode() + RECORD_END
 
 
 def _token(request: web.Request) -> str:

@@ -78,7 +78,8 @@ class Tape:
         self.halted = False
 
     def add(self, at: datetime, price: Fraction) -> None:
-        self._times.append(at)
+        """Remembers a price; a clock that was set back does not take the tape back with it."""
+        self._times.append(max(at, self._times[-1]) if self._times else at)
         self._prices.append(price)
         if len(self._times) > KEPT_TICKS:
             del self._times[: KEPT_TICKS // 2], self._prices[: KEPT_TICKS // 2]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ops.simulator.server import Urls
+from ops.simulator.settings import Urls
 from ops.simulator.shapes import Json
 
 ROOT = Path(__file__).resolve().parents[2]

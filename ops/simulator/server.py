@@ -13,21 +13,12 @@ from ops.simulator.front import Front
 from ops.simulator.gateway import Gateway
 from ops.simulator.market import PACE, RandomMarket
 from ops.simulator.scenario import Scenario
-from ops.simulator.settings import Settings
+from ops.simulator.settings import Settings, Urls
 from ops.simulator.shapes import Json
 from ops.simulator.stage import Stage
 
 #: Seconds that a stop waits for requests in the middle of their answer.
 GRACE = 0.1
-
-
-class Urls(msgspec.Struct, frozen=True):
-    """Where one simulator is reached; `api_url` includes `/api`, as the SDK wants it."""
-
-    api_url: str
-    user_hub_url: str
-    market_hub_url: str
-    control_url: str
 
 
 class Listener:

@@ -49,3 +49,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     requote: float = 0.0
     quote_on_subscribe: bool = True
     close_cancels_brackets: bool = False
+
+
+class Urls(msgspec.Struct, frozen=True):
+    """Where one simulator is reached; `api_url` includes `/api`, as the SDK wants it."""
+
+    api_url: str
+    user_hub_url: str
+    market_hub_url: str
+    control_url: str

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ops.simulator.clock import Clock, ShiftedClock
-from ops.simulator.server import RunningSimulator, Urls, serve
-from ops.simulator.settings import Settings
+from ops.simulator.server import RunningSimulator, serve
+from ops.simulator.settings import Settings, Urls
 from ops.simulator.shapes import Json
 
 #: Seconds that an operation or a stop may take before the caller is told.
