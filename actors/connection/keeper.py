@@ -1,0 +1,428 @@
+"""Keeps the connection: log in, open hubs, read every account, live; and from the start again when it ends.
+
+A *generation* is one pair of hubs with the reads that made it live. Any sign that a pair cannot be
+relied on (a hub ended or fell silent, a 401, REST without answer) ends it: the link is blind from that
+moment, and a new one is brought up with a capped back-off, for ever. The old pair is closed only when
+the new one was read, so a planned change (a fresh token) misses nothing.
+
+While no hub is live the accounts are still read by REST, as long as that answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+
+import structlog
+
+from actors.clock import Clock
+from actors.connection.budget import Lane, reconcile_interval
+from actors.connection.generation import Generation, GenerationEars
+from actors.connection.ingest import Ingest
+from actors.connection.login import DENIED_FOR, Login
+from actors.connection.options import Options, Outlets
+from actors.connection.port import Gateway, GatewayError, GuardAccount, LoginDenied, NoAnswer, Unauthorized
+from actors.connection.reads import REQUESTS_EACH, Failure, Reads, Spawn
+from actors.connection.records import Records
+from actors.connection.roster import Roster
+from actors.connection.translate import Malformed
+from actors.messages import (
+    AccountId,
+    AccountReport,
+    AccountsFound,
+    Alert,
+    BrokerSnapshot,
+    ContractId,
+    LoginRefused,
+    Notice,
+)
+
+BACK_OFF = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
+SETTLED_AFTER = 2.0
+"""A generation that lived this long was not one of a series of failures."""
+REST_FAILURES = 2
+"""Reads in a row without answer before REST counts as lost."""
+READ_TRIES = 5
+WHOLE_EVERY = 60.0
+"""Seconds between two steady reads of the whole trading day; the others read the last minutes."""
+PRICE_EVERY = 5.0
+MALFORMED_READ_EVERY = 1.0
+REBORN = "reborn"
+"""The `why` of a read with which a reborn account also wants link, records and quotes again."""
+
+
+class Keeper:
+    """The life of the connection. Created and used on the gateway loop only."""
+
+    def __init__(
+        self, gateway: Gateway, options: Options, outlets: Outlets, clock: Clock, spawn: Spawn
+    ) -> None:
+        self.gateway = gateway
+        self._options = options
+        self._outlets = outlets
+        self._clock = clock
+        self._spawn = spawn
+        self._random = random.Random(options.seed)
+        self._log = structlog.get_logger("connection")
+        self.roster = Roster(clock, outlets.connection)
+        self.login = Login(gateway, clock, self._denied, self._replaced)
+        self.records = Records(
+            gateway,
+            clock,
+            spawn,
+            self.login.authorised,
+            tell=self.roster.tell_all,
+            store=outlets.persistence.tell,
+            alert=lambda key, text: self._alert("warning", key, text),
+        )
+        self.ingest = Ingest(outlets.timers, self.records.sight)
+        self.reads = Reads(
+            gateway=gateway,
+            clock=clock,
+            spawn=spawn,
+            day_start=options.day_start,
+            report=self.ingest.accounts.get,
+            generation=lambda: (self._coming or self._generation).number,
+            authorised=self.login.authorised,
+            arrived=self._arrived,
+            failed=self._read_failed,
+        )
+        self._generation = Generation(0)
+        self._coming: Generation | None = None
+        self._logged_in_again = asyncio.Event()
+        self._steady_every = options.reconcile_every
+        self._rest_failures = REST_FAILURES
+        self._last_read = 0.0
+        self._malformed = 0
+        self._malformed_read_due = 0.0
+        self._accounts_due = 0.0
+        self._found: tuple[AccountReport, ...] = ()
+        self._price_asked: dict[ContractId, float] = {}
+
+    # ------------------------------------------------------------ commands
+
+    def guard(self, command: GuardAccount) -> None:
+        """Guard an account, or take its new addresses; it is live once it was read."""
+        self.roster.guard(command)
+        self.ingest.guard(command.account, command.address)
+        for told in self.records.known():
+            command.address.tell(told)
+        self._publish()
+        for generation in (self._generation, self._coming):
+            if generation is not None and generation.open:
+                self._spawn(self._join(command.account, generation), f"join:{command.account}")
+
+    def unguard(self, account: AccountId) -> None:
+        if self.roster.unguard(account):
+            self.ingest.unguard(account)
+            self._spawn(self._generation.leave(account), f"leave:{account}")
+            self._publish()
+
+    def watch(self, account: AccountId, contracts: tuple[ContractId, ...]) -> None:
+        self.ingest.want(account, contracts)
+        for generation in (self._generation, self._coming):
+            if generation is not None and generation.open:
+                self._spawn(self._follow(generation), "follow")
+
+    def read_account(self, account: AccountId, why: str, protective: bool) -> None:
+        guarded = self.roster.find(account)
+        if guarded is not None and why == REBORN:
+            guarded.told = None
+            for told in self.records.known():
+                guarded.address.tell(told)
+            self.ingest.repeat(account)
+            self._publish()
+        self._spawn(self._read_until(account, why, protective), f"read:{account}")
+
+    def read_price(self, contract: ContractId) -> None:
+        now = self._clock.mono()
+        if now - self._price_asked.get(contract, now - PRICE_EVERY) >= PRICE_EVERY:
+            self._price_asked[contract] = now
+            self._spawn(self._price(contract), f"price:{contract}")
+
+    def drop_link(self, why: str) -> None:
+        self._generation.end(why)
+        self.lost()
+
+    # ------------------------------------------------------------ the life of it
+
+    async def run(self) -> None:
+        """For ever. A bug in any part ends all of them, and the loop thread starts it again."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._generations(), name="generations")
+                group.create_task(self._steady(), name="steady")
+                group.create_task(self._housekeep(), name="housekeep")
+        finally:
+            self._generation.end("the connection was closed")
+            await self._generation.close()
+
+    async def _generations(self) -> None:
+        tries = 0
+        while True:
+            await asyncio.sleep(self._pause(tries))
+            try:
+                await self._bring_up()
+            except LoginDenied:
+                await self._let_denial_rest()
+            except (GatewayError, Malformed) as error:
+                self._not_up(error)
+                tries += 1
+            else:
+                await self._until_over()
+                lived = self._clock.mono() - self._generation.began
+                tries = 0 if lived >= SETTLED_AFTER else tries + 1
+
+    async def _let_denial_rest(self) -> None:
+        """Until the login may be tried again, or a protective call has got one accepted."""
+        self._logged_in_again.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DENIED_FOR):
+                await self._logged_in_again.wait()
+
+    def _pause(self, tries: int) -> float:
+        return BACK_OFF[min(tries, len(BACK_OFF) - 1)] * self._random.uniform(0.8, 1.2)
+
+    async def _bring_up(self) -> None:
+        """One generation, from the login to the last read; raises where it cannot be."""
+        try:
+            await self.login.once()
+            await self._list_accounts()
+        except NoAnswer:
+            self._rest_failures = max(self._rest_failures, REST_FAILURES)
+            raise
+        self._accounts_told()
+        coming = Generation(self._generation.number + 1)
+        ears = GenerationEars(coming, self.ingest, self)
+        coming.hubs = await self.login.authorised(lambda: self.gateway.open_hubs(ears))
+        coming.began = self._clock.mono()
+        self._coming = coming
+        try:
+            await self._read_all(coming)
+        except BaseException:
+            await coming.close()
+            raise
+        finally:
+            self._coming = None
+        old, self._generation = self._generation, coming
+        old.end("replaced")
+        self.roster.reason = "not every guarded account was read yet"
+        self._publish()
+        await old.close()
+        self._log.info("link up", generation=coming.number, state=self.roster.link.state)
+
+    async def _read_all(self, generation: Generation) -> None:
+        self.ingest.new_generation()
+        await generation.follow(self.ingest.wanted)
+        await asyncio.gather(*(self._join(each.account, generation) for each in self.roster.all()))
+        if generation.over.is_set():
+            raise NoAnswer(generation.why)
+
+    async def _until_over(self) -> None:
+        """Wait for the end of the generation in force; renew the token at its half-life, hubs and all."""
+        while not self._generation.over.is_set():
+            try:
+                async with asyncio.timeout(self.login.renew_in()):
+                    await self._generation.over.wait()
+            except TimeoutError:
+                await self._renew()
+
+    async def _renew(self) -> None:
+        """Make before break: a fresh token, a new pair of hubs open and read, then the old one closed."""
+        try:
+            await self.login.renew()
+            await self._bring_up()
+        except (GatewayError, Malformed) as error:
+            self._log.warning("token not renewed", reason=str(error))
+
+    # ------------------------------------------------------------ accounts
+
+    async def _list_accounts(self) -> None:
+        accounts = await self.login.authorised(lambda: self.gateway.accounts(Lane.RECONCILE))
+        self._rest_failures = 0
+        self._accounts_due = self._clock.mono() + self._options.check_every
+        self._found = accounts
+        for account in accounts:
+            self.ingest.accounts[account.id] = account
+        self.records.live = bool(accounts) and all(each.simulated is False for each in accounts)
+
+    def _accounts_told(self) -> None:
+        self._outlets.tree.tell(AccountsFound(self._found))
+
+    async def _check_accounts(self) -> None:
+        """`canTrade` by REST; the next read of each account carries it."""
+        before = {each.id for each in self._found}
+        try:
+            await self._list_accounts()
+        except (GatewayError, Malformed) as error:
+            self._log.warning("accounts not listed", reason=str(error))
+            return
+        if {each.id for each in self._found} != before:
+            self._accounts_told()
+
+    async def _join(self, account: AccountId, generation: Generation) -> None:
+        """Subscribe the account's events, then read it. A refused read leaves only this account blind."""
+        if not await generation.subscribe(account, self._clock.mono):
+            self.lost()
+            return
+        outcome = await self.reads.ask(account, f"generation {generation.number}")
+        if isinstance(outcome, NoAnswer | Unauthorized):
+            generation.end(f"cannot read account {account}: {outcome}")
+            self.lost()
+
+    async def _read_until(self, account: AccountId, why: str, protective: bool) -> None:
+        """Read on demand, a few times where no answer comes; after that the steady reads go on."""
+        for pause in BACK_OFF[:READ_TRIES]:
+            await asyncio.sleep(pause)
+            outcome = await self.reads.ask(account, why, protective=protective)
+            if isinstance(outcome, BrokerSnapshot) or account not in self.roster:
+                return
+        self._log.warning("account not read on demand", account=account, why=why)
+
+    def _arrived(self, snapshot: BrokerSnapshot) -> None:
+        self._last_read = snapshot.finished_mono
+        self._rest_failures = 0
+        guarded = self.roster.find(snapshot.account.id)
+        if guarded is None:
+            return
+        guarded.address.tell(snapshot)
+        guarded.due = max(guarded.due, snapshot.finished_mono + self._steady_every)
+        for contract in {p.contract for p in snapshot.positions} | {o.contract for o in snapshot.orders}:
+            self.ingest.saw(contract)
+        for generation in (self._generation, self._coming):
+            if generation is not None:
+                generation.note(snapshot)
+        self._publish()
+
+    def _read_failed(self, account: AccountId, error: Failure) -> None:
+        self._log.warning("account not read", account=account, reason=str(error))
+        if isinstance(error, Malformed):
+            self._malformed += 1
+            self._alert("error", f"malformed/{error.what}", f"Account {account} is not readable: {error}")
+        if isinstance(error, NoAnswer | Unauthorized):
+            self._rest_failures += 1
+            if self._rest_failures == REST_FAILURES:
+                self.drop_link(f"REST does not answer: {error}")
+
+    async def _steady(self) -> None:
+        """The steady read of every account: what the stream missed, and whether REST is alive."""
+        while True:
+            now, guarded = self._clock.mono(), self.roster.all()
+            self._steady_every = every = reconcile_interval(
+                self._options.reconcile_every, max(1, len(guarded)), REQUESTS_EACH, self._options.limits
+            )
+            for each in guarded:
+                if now >= each.due and self.login.in_force:
+                    whole = now >= each.whole_due
+                    each.due = now + every
+                    each.whole_due = now + WHOLE_EVERY if whole else each.whole_due
+                    self.reads.ask(each.account, "steady", whole=whole)
+            await asyncio.sleep(min(every, 0.5) / 2)
+
+    # ------------------------------------------------------------ prices
+
+    async def _follow(self, generation: Generation) -> None:
+        await generation.follow(self.ingest.wanted)
+        if generation.over.is_set():
+            self.lost()
+
+    async def _price(self, contract: ContractId) -> None:
+        live = self.records.live
+        try:
+            price = await self.login.authorised(lambda: self.gateway.newest_price(contract, live))
+        except (GatewayError, Malformed) as error:
+            self._log.info("price not read", contract=contract, reason=str(error))
+            return
+        if price is not None:
+            self.ingest.read_price(contract, price, self._clock.mono())
+
+    # ------------------------------------------------------------ what goes wrong
+
+    def lost(self) -> None:
+        """A generation ended: blind from this moment, whatever the next one brings."""
+        if self._generation.over.is_set() and self.roster.reason != self._generation.why:
+            self.roster.reason = self._generation.why or self.roster.reason
+            self._log.warning("link lost", reason=self.roster.reason, generation=self._generation.number)
+        self._publish()
+
+    def malformed(self, error: Malformed) -> None:
+        """An event that cannot be read may have been a fill: read the accounts instead."""
+        self._malformed += 1
+        now = self._clock.mono()
+        if now < self._malformed_read_due:
+            return
+        self._malformed_read_due = now + MALFORMED_READ_EVERY
+        self._log.error("payload not read", reason=str(error), count=self._malformed)
+        self._alert("warning", f"malformed/{error.what}", f"The gateway sent something unreadable: {error}")
+        self._read_everything("malformed event")
+        # What is malformed within this second is covered by one more read at its end.
+        asyncio.get_running_loop().call_later(MALFORMED_READ_EVERY, self._read_once_more, self._malformed)
+
+    def _read_once_more(self, counted: int) -> None:
+        if self._malformed > counted:
+            self._read_everything("malformed events")
+
+    def _read_everything(self, why: str) -> None:
+        for guarded in self.roster.all():
+            self._spawn(self._read_until(guarded.account, why, False), f"read:{guarded.account}")
+
+    def logged_out(self) -> None:
+        """`GatewayLogout` is undocumented: ask whether the token still holds; a 401 does the rest."""
+        self._alert("warning", "logout", "The gateway announced a logout; the login is being checked.")
+        self._spawn(self._check_accounts(), "accounts")
+
+    def _denied(self, error: LoginDenied) -> None:
+        self.roster.reason = str(error)
+        self._log.error("login refused", code=error.code, reason=str(error))
+        self._outlets.tree.tell(LoginRefused(error.code, str(error)))
+        self._publish()
+
+    def _replaced(self) -> None:
+        self.drop_link("the gateway no longer accepts the token")
+        if self.login.in_force:
+            self._logged_in_again.set()
+
+    def _not_up(self, error: Failure) -> None:
+        self.roster.reason = str(error)
+        self._log.warning("cannot connect", reason=str(error), generation=self._generation.number)
+        self._publish()
+
+    # ------------------------------------------------------------ twice a second
+
+    async def _housekeep(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            now = self._clock.mono()
+            self._listen_for_silence(now)
+            if self.login.in_force and now >= self._accounts_due:
+                self._accounts_due = now + self._options.check_every
+                self._spawn(self._check_accounts(), "accounts")
+            self.records.refresh(now)
+            self._post()
+
+    def _listen_for_silence(self, now: float) -> None:
+        generation = self._generation
+        if generation.hubs is None or generation.over.is_set():
+            return
+        silent = now - generation.hubs.silent_since()
+        if silent > self._options.silent_after:
+            self.drop_link(f"a hub was silent for {silent:.0f} s")
+
+    # ------------------------------------------------------------ telling
+
+    def _publish(self) -> None:
+        answers = self._rest_failures < REST_FAILURES and not self.login.refused
+        self.roster.publish(self._generation, rest_answers=answers, auth_failed=self.login.refused)
+        self._post()
+
+    def _post(self) -> None:
+        view = self.roster.view(
+            self.ingest.last_event_mono, self._last_read, self.login.age(), self._malformed
+        )
+        self._outlets.board.post(("link",), view)
+        self._outlets.board.post(("budget",), self.gateway.budget())
+
+    def _alert(self, level: str, key: str, text: str) -> None:
+        notice = Notice(level=level, component="connection", message=text, key=key)
+        self._outlets.notices.tell(Alert(self._clock.wall(), "", notice))

@@ -1,0 +1,349 @@
+"""The ProjectX gateway on the project-x-py SDK: the only module that imports it (and pysignalr).
+
+Used of the SDK: its REST client, through the one-request method (`_execute_http_request`: private, so the
+SDK is pinned and a canary test watches it), because the public methods lose error codes, sleep through a
+429 and retry on their own; and its `AsyncHubConnection`, one pair per generation with our handlers only.
+Its managers, event bus, realtime client and limiter are not used.
+
+The HTTP status and Retry-After, which the SDK's errors hide, are read by a response hook of httpx into
+the exchange that the calling task carries in its context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import quote as url_quote
+
+import httpx
+import structlog
+
+from actors.clock import Clock
+from actors.connection import codes, quiet, requests, translate
+from actors.connection.budget import DEFAULT_LIMITS, BudgetView, Lane, Limits
+from actors.connection.hubs import HubPair
+from actors.connection.lanes import Gate
+from actors.connection.port import (
+    Answer,
+    Ears,
+    Hubs,
+    LoginDenied,
+    NoAnswer,
+    NotKnown,
+    RateLimited,
+    Refused,
+    Session,
+    Unauthorized,
+)
+from actors.connection.requests import Body
+from actors.connection.translate import Listed, Malformed, Unmeasurable
+from actors.messages import (
+    AccountId,
+    AccountReport,
+    Call,
+    CallKind,
+    Contract,
+    ContractId,
+    Fill,
+    Order,
+    OrderId,
+    Outcome,
+    PositionReport,
+)
+
+quiet.silence()
+
+import pysignalr.client  # noqa: E402 - here, so that the first connect does not stall the loop for 0.3 s
+from project_x_py import ProjectX, ProjectXConfig  # noqa: E402
+from project_x_py.exceptions import ProjectXError  # noqa: E402
+from project_x_py.realtime.async_hub import AsyncHubConnection  # noqa: E402
+from pysignalr.exceptions import AuthorizationError  # noqa: E402
+
+SDK_LIMITER_OFF = 1_000_000_000
+"""The SDK's own limiter would make an enforcement call wait up to 60 s; `Gate` does its work."""
+
+
+@dataclass(frozen=True)
+class ProjectXSettings:
+    """Where and as whom; `request_timeout` in seconds."""
+
+    api_url: str
+    user_hub_url: str
+    market_hub_url: str
+    username: str
+    api_key: str = field(repr=False)
+    request_timeout: float = 5.0
+    limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What the response hook saw of one request."""
+
+    status: int | None = None
+    retry_after: str | None = None
+
+
+_exchange: ContextVar[_Exchange | None] = ContextVar("riskd_exchange", default=None)
+
+
+async def _note_response(response: httpx.Response) -> None:
+    exchange = _exchange.get()
+    if exchange is not None:
+        exchange.status = response.status_code
+        exchange.retry_after = response.headers.get("Retry-After")
+
+
+class ProjectXGateway:
+    """`port.Gateway` on the SDK. Create and use it on the gateway loop only."""
+
+    def __init__(self, settings: ProjectXSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._gate = Gate(settings.limits, clock)
+        self._client = ProjectX(
+            username=settings.username,
+            api_key=settings.api_key,
+            config=ProjectXConfig(
+                api_url=settings.api_url.rstrip("/"),
+                user_hub_url=settings.user_hub_url,
+                market_hub_url=settings.market_hub_url,
+                requests_per_minute=SDK_LIMITER_OFF,
+                timeout_seconds=math.ceil(settings.request_timeout) + 1,
+            ),
+        )
+        # The SDK sorts its whole window on every request; one second keeps that list short.
+        self._client.rate_limiter.window_seconds = 1
+        self._hooked = False
+        self._sessions = 0
+        self._generations = 0
+        self._log = structlog.get_logger("connection")
+
+    # ------------------------------------------------------------ session
+
+    async def login(self) -> Session:
+        body = {"userName": self._settings.username, "apiKey": self._settings.api_key}
+        try:
+            answer = await self._ask("/Auth/loginKey", body, Lane.PROTECTIVE, codes.LOGIN)
+        except Unauthorized as error:
+            raise LoginDenied("cannot log in: HTTP 401. Check user name and key.", None) from error
+        except Refused as error:
+            if codes.LOGIN.get(error.code or 0, codes.UNDOCUMENTED).meaning is codes.Meaning.PERMANENT:
+                raise LoginDenied(f"cannot log in: {error}", error.code) from error
+            raise
+        return self._accept(requests.token_of(answer, "token"))
+
+    async def renew(self) -> Session:
+        try:
+            answer = await self._ask("/Auth/validate", None, Lane.PROTECTIVE, codes.VALIDATE)
+        except (Unauthorized, Refused):
+            return await self.login()
+        return self._accept(requests.token_of(answer, "newToken"))
+
+    def _accept(self, token: str) -> Session:
+        self._client.session_token = token
+        self._sessions += 1
+        life = requests.token_life(token, self._clock.wall())
+        return Session(self._sessions, life.total_seconds())
+
+    async def accounts(self, lane: Lane) -> tuple[AccountReport, ...]:
+        answer = await self._ask("/Account/search", {"onlyActiveAccounts": True}, lane, codes.SEARCH)
+        return tuple(translate.account(row) for row in translate.rows_of(answer, "accounts"))
+
+    # ------------------------------------------------------------ hubs
+
+    async def open_hubs(self, ears: Ears) -> Hubs:
+        self._generations += 1
+        pair = HubPair(
+            user=self._hub(self._settings.user_hub_url, "user"),
+            market=self._hub(self._settings.market_hub_url, "market"),
+            ears=ears,
+            timeout=self._settings.request_timeout,
+            denied=lambda error: isinstance(error, AuthorizationError),
+        )
+        try:
+            await pair.open()
+        except BaseException:
+            await pair.close()
+            raise
+        return pair
+
+    def _hub(self, url: str, kind: str) -> _Hub:
+        token = url_quote(self._client.session_token, safe="")
+        return _Hub(f"{url}?access_token={token}", f"{kind}-{self._generations}", self._clock)
+
+    # ------------------------------------------------------------ reads
+
+    async def positions(self, account: AccountId, lane: Lane) -> tuple[PositionReport, ...]:
+        answer = await self._ask("/Position/searchOpen", {"accountId": account}, lane, codes.SEARCH)
+        return tuple(translate.position(row) for row in translate.rows_of(answer, "positions"))
+
+    async def orders(self, account: AccountId, lane: Lane) -> tuple[Order, ...]:
+        answer = await self._ask("/Order/v2/query", requests.open_orders(account), lane, codes.SEARCH)
+        rows = tuple(translate.order(row) for row in translate.rows_of(answer, "orders"))
+        if requests.more_than(answer, len(rows)):
+            # Whether an offset counts rows or pages is not documented; the other search has no pages.
+            return requests.merged(rows, await self.open_orders(account, lane))
+        return rows
+
+    async def open_orders(self, account: AccountId, lane: Lane) -> tuple[Order, ...]:
+        answer = await self._ask("/Order/searchOpen", {"accountId": account}, lane, codes.SEARCH)
+        return tuple(translate.order(row) for row in translate.rows_of(answer, "orders"))
+
+    async def fills(self, account: AccountId, since: datetime, lane: Lane) -> tuple[Fill, ...]:
+        body = {"accountId": account, "startTimestamp": requests.stamp(since)}
+        answer = await self._ask("/Trade/search", body, lane, codes.SEARCH)
+        return tuple(translate.fill(row) for row in translate.rows_of(answer, "trades"))
+
+    async def contract(self, contract: ContractId) -> Contract:
+        body = {"contractId": contract}
+        try:
+            answer = await self._ask("/Contract/searchById", body, Lane.RECONCILE, codes.CONTRACT)
+        except Refused as error:
+            if error.code == 1:
+                raise NotKnown(f"the gateway does not know {contract}") from error
+            raise
+        try:
+            return translate.contract(answer.get("contract"))
+        except Unmeasurable as error:
+            raise NotKnown(str(error)) from error
+
+    async def search_contracts(self, text: str, live: bool) -> tuple[Listed, ...]:
+        body = {"searchText": text, "live": live}
+        answer = await self._ask("/Contract/search", body, Lane.REST, codes.SEARCH)
+        return requests.listed(translate.rows_of(answer, "contracts"))
+
+    async def newest_price(self, contract: ContractId, live: bool) -> float | None:
+        body = requests.newest_bar(contract, live, self._clock.wall())
+        answer = await self._ask("/History/retrieveBars", body, Lane.RECONCILE, codes.BARS, bars=True)
+        return translate.newest_close(answer)
+
+    # ------------------------------------------------------------ acting
+
+    async def act(self, call: Call) -> Answer:
+        endpoint, body = requests.of_call(call)
+        lane = Lane.PROTECTIVE if call.protective else Lane.RECONCILE
+        waited = await self._gate.enter(lane)
+        sent_at, sent = self._clock.wall(), self._clock.mono()
+        order: OrderId | None = None
+        code: int | None = None
+        try:
+            answer = await self._send(endpoint, body, lane, waited)
+        except (NoAnswer, RateLimited, Malformed, Refused) as error:
+            outcome, text = Outcome.UNKNOWN, str(error)
+        else:
+            outcome, code, text = requests.outcome_of(call.kind, answer)
+            order = requests.placed(answer) if call.kind is CallKind.PLACE else None
+        return Answer(outcome, code, text, sent_at, sent, self._clock.mono(), order)
+
+    # ------------------------------------------------------------ one request
+
+    async def _ask(
+        self,
+        endpoint: str,
+        body: Body | None,
+        lane: Lane,
+        table: dict[int, codes.Code],
+        *,
+        bars: bool = False,
+    ) -> Mapping[str, object]:
+        """One read, in its lane; raises Refused with the code where the gateway says no."""
+        waited = await self._gate.enter(lane, bars=bars)
+        answer = await self._send(endpoint, body, lane, waited)
+        if answer.get("success") is True:
+            return answer
+        entry, text = codes.failure(table, requests.code_of(answer), requests.said(answer))
+        raise Refused(f"{endpoint[1:]} refused: {text} ({entry.name})", requests.code_of(answer))
+
+    async def _send(
+        self, endpoint: str, body: Body | None, lane: Lane, waited: float
+    ) -> Mapping[str, object]:
+        """Send one request once. At the timeout the waiting ends, the request itself is never cancelled."""
+        if not self._hooked:
+            await self._hook()
+        exchange = _Exchange()
+        _exchange.set(exchange)
+        began = self._clock.mono()
+        outcome = "answered"
+        try:
+            async with asyncio.timeout(self._settings.request_timeout):
+                # retry_count 1: no token refresh and no second attempt inside the SDK
+                answer = await self._client._execute_http_request("POST", endpoint, data=body, retry_count=1)
+        except TimeoutError as error:
+            outcome = "timeout"
+            raise NoAnswer(f"no answer within {self._settings.request_timeout:g} s") from error
+        except (ProjectXError, httpx.HTTPError, ValueError) as error:
+            outcome = type(error).__name__
+            raise self._failure(exchange, error) from error
+        finally:
+            self._log.debug(
+                "request",
+                endpoint=endpoint[1:],
+                lane=lane.name.lower(),
+                wait_ms=round(waited * 1e3, 2),
+                ms=round((self._clock.mono() - began) * 1e3, 2),
+                outcome=outcome,
+                status=exchange.status,
+            )
+        if not isinstance(answer, dict):
+            raise Malformed(f"answer of {endpoint[1:]}", "no JSON object")
+        return answer
+
+    def _failure(self, exchange: _Exchange, error: Exception) -> Exception:
+        match exchange.status:
+            case 401:
+                return Unauthorized("HTTP 401: the token is not accepted")
+            case 429:
+                wait = self._gate.learn(requests.retry_after(exchange.retry_after))
+                return RateLimited(f"HTTP 429: too many requests; reads stand back for {wait:g} s", wait)
+            case None:
+                cause = error.__cause__ or error
+                return NoAnswer(f"no connection: {type(cause).__name__}")
+            case status if status < 300:
+                return Malformed("answer", f"HTTP {status} that is no JSON")
+            case status if 400 <= status < 500:
+                return Refused(f"HTTP {status}", None)
+            case status:
+                return NoAnswer(f"HTTP {status}")
+
+    async def _hook(self) -> None:
+        client = await self._client._ensure_client()
+        client.event_hooks = {"request": [], "response": [_note_response]}
+        self._hooked = True
+
+    def budget(self) -> BudgetView:
+        return self._gate.view()
+
+    async def close(self) -> None:
+        self._gate.close()
+        await self._client.__aexit__(None, None, None)
+
+
+# ---------------------------------------------------------------- hubs
+
+
+class _Hub(AsyncHubConnection):  # type: ignore[misc]  # the SDK is not type-checked here
+    """One SDK hub that notes when its socket was last heard of: only frames, pings among them, tell a
+    silent peer from a quiet account."""
+
+    def __init__(self, url: str, name: str, clock: Clock) -> None:
+        super().__init__(url, hub_name=name)
+        self.heard = clock.mono()
+        self._mono = clock.mono
+
+    def _ensure_client(self) -> pysignalr.client.SignalRClient:
+        fresh = self._client is None
+        client = super()._ensure_client()
+        if fresh:
+            decode = client._protocol.decode
+
+            def stamped(raw: str | bytes) -> object:
+                self.heard = self._mono()
+                return decode(raw)
+
+            client._protocol.decode = stamped
+        return client
