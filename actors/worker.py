@@ -12,45 +12,34 @@ import concurrent.futures
 import contextlib
 import ctypes
 import threading
-import time
-import traceback
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Literal, Protocol, assert_never
+from typing import ClassVar, Protocol, assert_never
 
 import msgspec
 import pykka
 from pykka._envelope import Envelope as PykkaEnvelope
 from pykka.messages import _ActorStop
 
-PYKKA_ASK_S = 60.0
+from actors.address import ActorDied, Address, Answer, Envelope, Reason, ReasonKind
 
-ReasonKind = Literal[
-    "normal", "shutdown", "crash", "killed", "hung", "vanished", "start_failed", "start_timeout", "escalated"
+__all__ = [
+    "Actor",
+    "ActorDied",
+    "Address",
+    "Answer",
+    "Beat",
+    "ChaosCrash",
+    "Envelope",
+    "Home",
+    "Ignore",
+    "Incarnation",
+    "Reason",
+    "ReasonKind",
 ]
-Lane = Literal["control", "normal", "latest"]
 
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why an actor, or a whole level of them, ended."""
-
-    kind: ReasonKind
-    text: str = ""
-    error: BaseException | None = None
-    stack: str = ""  # where a hung thread was
-
-    @property
-    def is_clean(self) -> bool:
-        """Ended because it was done or was asked to. An escalation never counts as that."""
-        return self.kind in ("normal", "shutdown")
-
-    def describe(self) -> str:
-        """One line for people: the kind, and the error or text behind it."""
-        parts = [self.kind, " ".join(self.text.split())]
-        if self.error is not None:
-            # Formats even an exception whose own __str__ fails.
-            parts.append(" ".join("".join(traceback.format_exception_only(self.error)).split()))
-        return ": ".join(part for part in parts if part)
+PYKKA_ASK_S = 60.0
+"""An ask through pykka's own reference carries no deadline; ours must."""
 
 
 class Ignore(Exception):
@@ -61,110 +50,20 @@ class Fenced(BaseException):
     """Sent into a thread that was given up, so that it ends if Python code is what it is busy with."""
 
 
-class ActorDied(Exception):
-    """An ask could not be answered: its actor crashed, hung, was stopped, or nobody is there."""
-
-
 class ChaosCrash(Exception):
-    """A crash asked for by `chaos crash`."""
+    """A crash that `chaos crash` asked for."""
 
 
-class Answer(concurrent.futures.Future[object]):
-    """The outcome of an ask. It always resolves: a value, the actor's error, ActorDied or TimeoutError."""
+class Crash(msgspec.Struct, frozen=True):
+    """An order to the incarnation itself: crash, as a handler would (chaos)."""
 
-    def __init__(self, target: str, timeout_s: float, expires_at: float) -> None:
-        super().__init__()
-        self.target = target
-        self.expires_at = expires_at
-        self._waits_until = time.monotonic() + timeout_s
-
-    def result(self, timeout: float | None = None) -> object:
-        self._await(timeout)
-        return super().result(0)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._await(timeout)
-        return super().exception(0)
-
-    def resolve(self, value: object) -> None:
-        """Answer; too late or a second time is discarded."""
-        with contextlib.suppress(concurrent.futures.InvalidStateError):
-            self.set_result(value)
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with an error; too late or a second time is discarded."""
-        with contextlib.suppress(concurrent.futures.InvalidStateError):
-            self.set_exception(error)
-
-    def expire(self) -> None:
-        self.fail(TimeoutError(f"cannot get an answer from {self.target}: no reply in time"))
-
-    def _await(self, timeout: float | None) -> None:
-        left = max(0.0, self._waits_until - time.monotonic())
-        concurrent.futures.wait([self], left if timeout is None else min(timeout, left))
-        if not self.done() and (timeout is None or time.monotonic() >= self._waits_until):
-            self.expire()
+    text: str = "asked for"
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """A message in a mailbox: when it came (clock seconds), which lane, who asked, which attempt this is."""
+class Hang(msgspec.Struct, frozen=True):
+    """An order to the incarnation itself: be deaf to everything for so long (chaos)."""
 
-    message: object
-    at: float
-    lane: Lane = "normal"
-    attempt: int = 1
-    answer: Answer | None = None
-    key: Hashable = None
-
-
-class Address(Protocol):
-    """Where to send: stays the same over crashes and restarts of whoever listens there."""
-
-    @property
-    def id(self) -> str: ...
-
-    def tell(self, message: object, *, urgent: bool = False) -> None:
-        """Queue a message. Never raises, never blocks; `urgent` overtakes everything that is not."""
-        ...
-
-    def tell_latest(self, key: Hashable, message: object) -> None:
-        """Queue a message of which only the newest per `key` matters (quotes)."""
-        ...
-
-    def ask(self, message: object, timeout_s: float) -> Answer:
-        """Queue a question. For the control plane only: no actor ever waits for another."""
-        ...
-
-
-class Home(Address, Protocol):
-    """The mailbox side of an address, as its present incarnation uses it (supervisor/handle.py)."""
-
-    incumbent: "Incarnation | None"
-    fenced_sends: int
-
-    def admit(self, incarnation: "Incarnation") -> None:
-        """Make this the incumbent."""
-        ...
-
-    def take(self, incarnation: "Incarnation") -> Envelope | None:
-        """The next message, waiting for it; None when this incarnation is to end."""
-        ...
-
-    def acknowledge(self, incarnation: "Incarnation", kept: object | None) -> None: ...
-
-    def vacate(self, incarnation: "Incarnation", reason: Reason) -> bool:
-        """The incarnation ends; False when it had been fenced before, so that nobody cares any more."""
-        ...
-
-    def shield(self, incarnation: "Incarnation") -> bool:
-        """Keep a kill from interrupting a notice; False when the incarnation is fenced already."""
-        ...
-
-    def unshield(self, incarnation: "Incarnation") -> None: ...
-
-    def ask_stop(self, incarnation: "Incarnation", *, drain: bool = False) -> None:
-        """Ask for an orderly end, ahead of what is queued; with `drain` after it."""
-        ...
+    seconds: float
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -191,6 +90,55 @@ class Exited(msgspec.Struct, frozen=True):
 
 Notice = Ready | Ignored | Failed | Exited
 Boss = Callable[["Incarnation", Notice], None]
+
+
+class Beat:
+    """Proof of life of a further thread an actor owns (an event loop); late, it makes the actor hung."""
+
+    def __init__(self, incarnation: "Incarnation", deadline_s: float, mono: Callable[[], float]) -> None:
+        self.incarnation = incarnation
+        self.deadline_s = deadline_s
+        self._mono = mono
+        self.due = mono() + deadline_s
+
+    def beat(self) -> None:
+        """Say "alive"; at least once every `deadline_s`, from the thread in question."""
+        self.due = self._mono() + self.deadline_s
+
+
+class Home(Address, Protocol):
+    """The mailbox side of an address, as its present incarnation uses it (supervisor/handle.py)."""
+
+    incumbent: "Incarnation | None"
+    fenced_sends: int
+
+    def admit(self, incarnation: "Incarnation") -> None:
+        """Make this the incumbent."""
+        ...
+
+    def take(self, incarnation: "Incarnation") -> Envelope | None:
+        """The next message, waiting for it; None when this incarnation is to end."""
+        ...
+
+    def acknowledge(self, incarnation: "Incarnation", kept: object | None) -> None:
+        """The message in work is done, and this is what the actor keeps."""
+        ...
+
+    def vacate(self, incarnation: "Incarnation", reason: Reason) -> bool:
+        """The incarnation ends; False when it had been fenced before, so that nobody cares any more."""
+        ...
+
+    def shield(self, incarnation: "Incarnation") -> bool:
+        """Keep a kill from interrupting a notice; False when the incarnation is fenced already."""
+        ...
+
+    def unshield(self, incarnation: "Incarnation") -> None: ...
+
+    def ask_stop(self, incarnation: "Incarnation", *, drain: bool = False) -> None:
+        """Ask for an orderly end, ahead of what is queued; with `drain` after it."""
+        ...
+
+    def watch_beat(self, incarnation: "Incarnation", deadline_s: float) -> Beat: ...
 
 
 class Actor:
@@ -258,7 +206,7 @@ class Actor:
         else:
             host.home.fenced_sends += 1
 
-    def send_latest(self, address: Address, key: Hashable, message: object) -> None:
+    def send_latest(self, address: Address, key: object, message: object) -> None:
         """As `send`, on the lane where only the newest per key matters."""
         host = self._host
         if host.home.incumbent is host:
@@ -269,6 +217,10 @@ class Actor:
     def finish(self) -> None:
         """End of its own accord after this message, with reason `normal`."""
         self._host.finished = True
+
+    def beats(self, deadline_s: float) -> Beat:
+        """Have a further thread of this actor watched: it must call `.beat()` every `deadline_s` seconds."""
+        return self._host.home.watch_beat(self._host, deadline_s)
 
     @property
     def _host(self) -> "Incarnation":
@@ -284,18 +236,6 @@ class Terms(msgspec.Struct, frozen=True):
     args: tuple[object, ...] = ()
     deadline_s: float | None = None
     drain: bool = False
-
-
-class Crash(msgspec.Struct, frozen=True):
-    """An order to the incarnation itself: crash, as a handler would (chaos)."""
-
-    text: str = "asked for"
-
-
-class Hang(msgspec.Struct, frozen=True):
-    """An order to the incarnation itself: be busy for so long, deaf to everything (chaos)."""
-
-    seconds: float
 
 
 class Incarnation(pykka.ThreadingActor):
@@ -428,9 +368,9 @@ class Incarnation(pykka.ThreadingActor):
 
     def _leave(self, notice: Notice) -> None:
         self.strike_off()
+        self.left = True
         reason = notice.reason if isinstance(notice, Exited | Failed) else Reason("normal")
         if self.home.vacate(self, reason):
-            self.left = True
             self.boss(self, notice)
 
 

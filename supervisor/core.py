@@ -17,13 +17,13 @@ which no restart type takes for a clean exit.
 import math
 import random
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
-from typing import assert_never
+from typing import Literal, assert_never
 
-import msgspec
-
-from actors.worker import Reason
-from supervisor.child_spec import Budget, ChildSpec, SpecError, SupervisorSpec
+from actors.address import Reason
+from supervisor.child import Child, State, spend, stamp
+from supervisor.child_spec import SupervisorSpec
 from supervisor.events import (
     Answered,
     Arm,
@@ -34,39 +34,23 @@ from supervisor.events import (
     ChildIgnored,
     ChildReady,
     Close,
-    DeleteChild,
+    Fact,
     Fence,
-    Input,
     Kill,
     LevelEnded,
     LevelFailed,
     LevelReady,
     Output,
-    RecycleChild,
     Refusal,
     Report,
     ReportKind,
-    RestartChild,
     Start,
-    StartChild,
     Stop,
-    TerminateChild,
     Timer,
 )
 
 KILLED = Reason("killed")
 SHUTDOWN = Reason("shutdown")
-
-
-class State(StrEnum):
-    """Where a child stands."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    RESTARTING = "restarting"  # between two lives: backing off, or about to start
-    STOPPED = "stopped"
-    GIVEN_UP = "given_up"
 
 
 class Mode(StrEnum):
@@ -90,37 +74,6 @@ class Epochs:
         return self._last[name]
 
 
-class Child:
-    """What the level knows of one child."""
-
-    __slots__ = (
-        "crashes", "down_since", "epoch", "failures", "insists", "is_new", "not_before", "ready_at",
-        "request", "restarts", "spec", "stale", "state", "stop_requests", "streak", "wanted",
-    )  # fmt: skip
-
-    def __init__(self, spec: ChildSpec, *, is_new: bool = False) -> None:
-        self.spec = spec
-        self.state = State.STOPPED
-        self.epoch = 0
-        self.wanted = True
-        self.stale = False  # to be stopped because a sibling it depends on went down
-        self.is_new = is_new  # never was ready: forgotten if it cannot be started
-        self.insists = False  # a failing start is retried although an operator asked for it
-        self.request: object | None = None
-        self.stop_requests: list[object] = []
-        self.restarts = 0
-        self.streak = 0  # restarts since the last stable time
-        self.ready_at = 0.0
-        self.not_before = -math.inf
-        self.down_since: float | None = None
-        self.crashes: deque[float] = deque()
-        self.failures: deque[float] = deque()
-
-    @property
-    def has_process(self) -> bool:
-        return self.state in (State.STARTING, State.RUNNING, State.STOPPING)
-
-
 class Core:
     """One level: its children and what is to become of them."""
 
@@ -133,15 +86,25 @@ class Core:
         self._epochs = epochs
         self._chance = chance
         self._restarts: deque[float] = deque()
-        self._batch: set[str] = set()  # children in an ordered restart
+        self.batch: set[str] = set()  # children in an ordered restart
         self._end = SHUTDOWN
         self._boot_failed = False
-        self._now = 0.0
-        self._out: list[Output] = []
+        self.now = 0.0
+        self.out: list[Output] = []
 
-    def step(self, now: float, event: Input) -> list[Output]:
-        """Take one input at instant `now` (monotonic seconds); what is to be done about it, in order."""
-        self._now = now
+    def step(self, now: float, event: Fact) -> list[Output]:
+        """Take one fact at instant `now` (monotonic seconds); what is to be done about it, in order."""
+        return self.change(now, lambda: self._take(event))
+
+    def change(self, now: float, what: Callable[[], None]) -> list[Output]:
+        """Change what is true or wanted, then order whatever follows from it."""
+        self.now = now
+        what()
+        self._settle()
+        out, self.out = self.out, []
+        return out
+
+    def _take(self, event: Fact) -> None:
         match event:
             case Boot():
                 self.mode = Mode.BOOTING
@@ -154,10 +117,7 @@ class Core:
             case Kill():
                 self._kill_all()
             case _:
-                self._administer(event)
-        self._settle()
-        out, self._out = self._out, []
-        return out
+                assert_never(event)
 
     # News of children.
 
@@ -173,7 +133,7 @@ class Core:
             case ChildFailed():
                 self._failed(child, event.reason)
             case ChildExited():
-                self._gone(child, event.reason, self._now if event.since is None else event.since)
+                self._gone(child, event.reason, self.now if event.since is None else event.since)
             case _:
                 assert_never(event)
 
@@ -181,43 +141,45 @@ class Core:
         if child.state is not State.STARTING:
             return  # asked to stop meanwhile
         child.state = State.RUNNING
-        child.ready_at = self._now
+        child.ready_at = self.now
         child.is_new = child.insists = False
         if child.down_since is None:
             self._report("started", child)
         else:
             child.restarts += 1
-            self._report("restarted", child, uncovered_ms=(self._now - child.down_since) * 1000)
+            gap_s = self.now - child.down_since
+            child.gaps_s += gap_s
             child.down_since = None
+            self._report("restarted", child, uncovered_ms=gap_s * 1000)
         self._answer_start(child, info=info)
 
     def _ignored(self, child: Child) -> None:
         if child.state is State.STOPPING:
-            self._gone(child, SHUTDOWN, self._now)
+            self._gone(child, SHUTDOWN, self.now)
             return
         child.state = State.STOPPED
         child.wanted = False
         self._answer_start(child)
-        self._out.append(Close(child.spec.id, "there is nothing to do for it"))
+        self.out.append(Close(child.spec.id, "there is nothing to do for it"))
         if self.is_pool or child.spec.restart == "temporary":
-            self._forget(child)
+            self.forget(child)
 
     def _failed(self, child: Child, reason: Reason) -> None:
         if child.state is State.STOPPING or self.mode is Mode.STOPPING:
-            self._gone(child, reason, self._now)
+            self._gone(child, reason, self.now)
             return
         child.state = State.STOPPED
         self._report("start_failed" if child.down_since is None else "restart_failed", child, reason)
         asked, child.request = child.request, None
         if asked is not None:
-            self._out.append(Answered(asked, "start_failed", child.spec.id, reason=reason))
+            self.out.append(Answered(asked, "start_failed", child.spec.id, reason=reason))
         if asked is not None and not child.insists:
-            self._lay_down(child, reason.describe())
+            self.lay_down(child, reason.describe())
         elif self.mode is Mode.BOOTING and child.down_since is None:
             self._boot_failed = True
             where = f"{child.spec.id}: {reason.text}" if reason.text else child.spec.id
             self._stop(Reason(reason.kind, where, reason.error))
-        elif self._spent(child.failures, child.spec.failed_starts):
+        elif spend(child.failures, self.now, child.spec.failed_starts):
             self._give_up(child, reason)
         else:
             self._schedule(child)
@@ -232,9 +194,9 @@ class Core:
         if child.down_since is None:
             child.down_since = since
         if self.mode is Mode.STOPPING:
-            self._lay_down(child, "shut down")
+            self.lay_down(child, "shut down")
         elif bystander and child.spec.restart != "temporary":
-            child.not_before = self._now
+            child.not_before = self.now
         elif asked or bystander:
             self._stopped_as_asked(child)
         elif was_starting:
@@ -246,20 +208,20 @@ class Core:
         recycled = child.wanted and (child.spec.restart != "temporary" or child.request is not None)
         if recycled:
             child.state = State.RESTARTING
-            child.not_before = self._now
+            child.not_before = self.now
         else:
-            self._lay_down(child, "stopped")
+            self.lay_down(child, "stopped")
 
     def _exited(self, child: Child, reason: Reason) -> None:
         """A running child ended by itself."""
         restart = child.spec.restart
         if restart == "permanent" or (restart == "transient" and not reason.is_clean):
-            if self._now - child.ready_at >= child.spec.backoff.reset_after_s:
+            if self.now - child.ready_at >= child.spec.backoff.reset_after_s:
                 child.streak = 0
             self._restart(child, reason)
             return
         significant = child.spec.significant
-        self._lay_down(child, reason.describe(), forget=self.is_pool)
+        self.lay_down(child, reason.describe(), forget=self.is_pool)
         if significant:
             self._maybe_auto_shutdown()
 
@@ -268,10 +230,10 @@ class Core:
     def _restart(self, child: Child, reason: Reason) -> None:
         crashes = child.spec.crashes
         if crashes == "supervisor":
-            if self._too_many_restarts():
+            if stamp(self._restarts, self.now, self.spec.period_s) > self.spec.intensity:
                 self._escalate(child, reason)
                 return
-        elif self._spent(child.crashes, crashes):
+        elif spend(child.crashes, self.now, crashes):
             self._give_up(child, reason)
             return
         self._schedule(child)
@@ -280,7 +242,7 @@ class Core:
         delay_s = child.spec.backoff.delay(child.streak, self._chance.random())
         child.streak += 1
         child.state = State.RESTARTING
-        child.not_before = self._now + delay_s
+        child.not_before = self.now + delay_s
         if delay_s > 0:
             self._arm(child, "retry", delay_s)
         if self.spec.strategy in ("one_for_all", "rest_for_one"):
@@ -290,24 +252,10 @@ class Core:
         """Take the siblings that depend on `child` into an ordered restart."""
         ids = list(self.children)
         first = ids.index(child.spec.id) if self.spec.strategy == "rest_for_one" else 0
-        self._batch.update(ids[first:])
+        self.batch.update(ids[first:])
         for name in ids[first:]:
             sibling = self.children[name]
             sibling.stale = sibling.has_process
-
-    def _spent(self, stamps: deque[float], budget: Budget | str) -> bool:
-        if not isinstance(budget, Budget):
-            return False
-        stamps.append(self._now)
-        while self._now - stamps[0] > budget.period_s:
-            stamps.popleft()
-        return len(stamps) >= budget.limit
-
-    def _too_many_restarts(self) -> bool:
-        self._restarts.append(self._now)
-        while self._now - self._restarts[0] > self.spec.period_s:
-            self._restarts.popleft()
-        return len(self._restarts) > self.spec.intensity
 
     def _give_up(self, child: Child, reason: Reason) -> None:
         if child.spec.stance == "escalate" or child.spec.crashes == "supervisor":
@@ -316,8 +264,8 @@ class Core:
         child.state = State.GIVEN_UP
         child.wanted = False
         self._report("gave_up", child, reason)
-        self._refuse_waiting(child, "start_failed", reason)
-        self._out.append(Close(child.spec.id, f"given up: {reason.describe()}"))
+        self.refuse_waiting(child, "start_failed", reason)
+        self.out.append(Close(child.spec.id, f"given up: {reason.describe()}"))
 
     def _escalate(self, child: Child, reason: Reason) -> None:
         end = Reason("escalated", f"{child.spec.id} kept failing: {reason.describe()}")
@@ -340,7 +288,7 @@ class Core:
             self._kill(child, KILLED)
         elif timer.kind == "start" and child.state is State.STARTING:
             reason = Reason("start_timeout", f"not ready within {child.spec.start_wait_s} s")
-            self._out.append(Fence(timer.id, timer.epoch, reason))
+            self.out.append(Fence(timer.id, timer.epoch, reason))
             self._failed(child, reason)
 
     def _stop(self, reason: Reason) -> None:
@@ -349,9 +297,9 @@ class Core:
         self.mode = Mode.STOPPING
         self._end = reason
         for child in list(self.children.values()):
-            self._refuse_waiting(child, "stopping", reason)
+            self.refuse_waiting(child, "stopping", reason)
             if not child.has_process and child.state is not State.STOPPED:
-                self._lay_down(child, "shut down")
+                self.lay_down(child, "shut down")
 
     def _kill_all(self) -> None:
         self._stop(KILLED)
@@ -360,8 +308,8 @@ class Core:
                 self._kill(child, KILLED)
 
     def _kill(self, child: Child, reason: Reason) -> None:
-        self._out.append(Fence(child.spec.id, child.epoch, reason))
-        self._gone(child, reason, self._now)
+        self.out.append(Fence(child.spec.id, child.epoch, reason))
+        self._gone(child, reason, self.now)
 
     # What may happen next.
 
@@ -370,19 +318,19 @@ class Core:
             case Mode.BOOTING:
                 if self._tear_down() and self._bring_up(list(self.children)):
                     self.mode = Mode.RUNNING
-                    self._batch.clear()
-                    self._out.append(LevelReady())
+                    self.batch.clear()
+                    self.out.append(LevelReady())
             case Mode.RUNNING:
                 if self._tear_down() and self._bring_up(
-                    [name for name in self.children if name in self._batch]
+                    [name for name in self.children if name in self.batch]
                 ):
-                    self._batch.clear()
+                    self.batch.clear()
                 self._start_loose()
             case Mode.STOPPING:
                 if self._tear_down():
                     self.mode = Mode.DOWN
                     end = self._end
-                    self._out.append(LevelFailed(end) if self._boot_failed else LevelEnded(end))
+                    self.out.append(LevelFailed(end) if self._boot_failed else LevelEnded(end))
             case Mode.NEW | Mode.DOWN:
                 pass
             case _:
@@ -396,7 +344,7 @@ class Core:
             if not (child.has_process and (everything or child.stale)):
                 continue
             if child.state is not State.STOPPING:
-                self._ask_stop(child)
+                self.ask_stop(child)
             if child.has_process:
                 if not self.is_pool:
                     return False
@@ -410,195 +358,65 @@ class Core:
         for child in members:
             if child.state is State.RUNNING:
                 continue
-            if not child.has_process and self._now >= gate:
-                self._begin(child)
+            if not child.has_process and self.now >= gate:
+                self.begin(child)
             return False
         return True
 
     def _start_loose(self) -> None:
         for child in list(self.children.values()):
-            due = child.state is State.RESTARTING and self._now >= child.not_before
-            if due and child.spec.id not in self._batch:
-                self._begin(child)
+            due = child.state is State.RESTARTING and self.now >= child.not_before
+            if due and child.spec.id not in self.batch:
+                self.begin(child)
 
-    def _begin(self, child: Child) -> None:
+    def begin(self, child: Child) -> None:
         child.epoch = self._epochs.next(child.spec.id)
         child.state = State.STARTING
         child.stale = False
-        self._out.append(Start(child.spec.id, child.epoch, child.spec))
+        self.out.append(Start(child.spec.id, child.epoch, child.spec))
         self._arm(child, "start", child.spec.start_wait_s)
 
-    def _ask_stop(self, child: Child) -> None:
+    def ask_stop(self, child: Child) -> None:
         if child.spec.shutdown_s == "brutal":
             child.state = State.STOPPING
             self._kill(child, KILLED)
             return
         child.state = State.STOPPING
-        self._out.append(AskStop(child.spec.id, child.epoch, self.mode is Mode.STOPPING))
+        self.out.append(AskStop(child.spec.id, child.epoch, self.mode is Mode.STOPPING))
         self._arm(child, "stop", child.spec.stop_wait_s)
 
-    def _arm(self, child: Child, kind: str, wait_s: float) -> None:
+    def _arm(self, child: Child, kind: Literal["start", "stop", "retry"], wait_s: float) -> None:
         if wait_s < math.inf:
-            timer = Timer(kind, child.spec.id, child.epoch)  # type: ignore[arg-type]
-            self._out.append(Arm(self._now + wait_s, timer))
+            self.out.append(Arm(self.now + wait_s, Timer(kind, child.spec.id, child.epoch)))
 
-    def _lay_down(self, child: Child, why: str, *, forget: bool = False) -> None:
+    def lay_down(self, child: Child, why: str, *, forget: bool = False) -> None:
         """The child stays down until somebody asks for it."""
         child.state = State.STOPPED
         child.wanted = False
         for request in child.stop_requests:
-            self._out.append(Answered(request, id=child.spec.id))
+            self.out.append(Answered(request, id=child.spec.id))
         child.stop_requests.clear()
-        self._refuse_waiting(child, "terminated", None)
-        self._out.append(Close(child.spec.id, why))
+        self.refuse_waiting(child, "terminated", None)
+        if self.mode is not Mode.STOPPING:  # else it is for the parent to say whether the level comes back
+            self.out.append(Close(child.spec.id, why))
         if forget or child.is_new or child.spec.restart == "temporary":
-            self._forget(child)
+            self.forget(child)
 
-    def _forget(self, child: Child) -> None:
+    def forget(self, child: Child) -> None:
         self.children.pop(child.spec.id, None)
-        self._batch.discard(child.spec.id)
-
-    # Administration.
-
-    def _administer(
-        self, event: StartChild | TerminateChild | RestartChild | DeleteChild | RecycleChild
-    ) -> None:
-        if self.mode is not Mode.RUNNING:
-            self._refuse(event.request, "dead" if self.mode is Mode.DOWN else "stopping")
-            return
-        if isinstance(event, StartChild):
-            self._start_child(event)
-            return
-        child = self.children.get(event.id)
-        if child is None:
-            self._refuse_unknown(event)
-            return
-        match event:
-            case TerminateChild():
-                self._terminate(child, event.request)
-            case RestartChild():
-                self._restart_child(child, event.request)
-            case DeleteChild():
-                self._delete(child, event.request)
-            case RecycleChild():
-                self._recycle(child, event.request)
-            case _:
-                assert_never(event)
-
-    def _refuse_unknown(self, event: TerminateChild | RestartChild | DeleteChild | RecycleChild) -> None:
-        if not self.is_pool:
-            self._refuse(event.request, "not_found")
-        elif event.id == self.spec.children[0].id:
-            self._refuse(event.request, "simple_one_for_one")
-        elif isinstance(event, TerminateChild) and self._was_member(event.id):
-            self._out.append(Answered(event.request, id=event.id))
-        else:
-            self._refuse(event.request, "not_found")
-
-    def _was_member(self, name: str) -> bool:
-        prefix, _, number = name.rpartition("/")
-        return prefix == self.spec.children[0].id and number.isdigit() and 0 < int(number) <= self.issued
-
-    def _start_child(self, event: StartChild) -> None:
-        if self.is_pool:
-            spec = self._member_spec(event.args)
-        elif event.spec is None:
-            self._refuse(event.request, "bad_spec")
-            return
-        else:
-            spec = event.spec
-            try:
-                self.spec.admit(spec)
-            except SpecError as error:
-                self._refuse(event.request, "bad_spec", Reason("start_failed", error=error))
-                return
-        present = self.children.get(spec.id)
-        if present is not None:
-            running = present.state in (State.RUNNING, State.STARTING)
-            self._refuse(event.request, "already_started" if running else "already_present")
-            return
-        child = Child(spec, is_new=True)
-        child.request = event.request
-        self.children[spec.id] = child
-        self._begin(child)
-
-    def _member_spec(self, args: tuple[object, ...]) -> ChildSpec:
-        template = self.spec.children[0]
-        self.issued += 1
-        return msgspec.structs.replace(template, id=f"{template.id}/{self.issued}", args=template.args + args)
-
-    def _terminate(self, child: Child, request: object) -> None:
-        child.wanted = False
-        child.stop_requests.append(request)
-        if child.state is State.STOPPING:
-            child.stale = False
-        elif child.has_process:
-            child.stale = False
-            self._ask_stop(child)
-        else:
-            self._lay_down(child, "stopped")
-
-    def _restart_child(self, child: Child, request: object) -> None:
-        if self.is_pool:
-            self._refuse(request, "simple_one_for_one")
-        elif child.has_process:
-            self._refuse(request, "running")
-        elif child.state is State.RESTARTING or child.spec.id in self._batch:
-            self._refuse(request, "restarting")
-        else:
-            self._begin_anew(child, request)
-
-    def _delete(self, child: Child, request: object) -> None:
-        if self.is_pool:
-            self._refuse(request, "simple_one_for_one")
-        elif child.has_process:
-            self._refuse(request, "running")
-        elif child.state is State.RESTARTING or (child.wanted and child.spec.id in self._batch):
-            self._refuse(request, "restarting")
-        else:
-            self._forget(child)
-            self._out.append(Answered(request, id=child.spec.id))
-
-    def _recycle(self, child: Child, request: object) -> None:
-        self._refuse_waiting(child, "restarting", None)
-        child.insists = child.spec.restart != "temporary"
-        if child.has_process:
-            self._clear_budgets(child)
-            child.request = request
-            child.wanted = True
-            if child.state is not State.STOPPING:
-                self._ask_stop(child)
-        else:
-            self._begin_anew(child, request)
-
-    def _begin_anew(self, child: Child, request: object) -> None:
-        self._clear_budgets(child)
-        child.request = request
-        child.wanted = True
-        if child.down_since is None:
-            child.down_since = self._now
-        child.state = State.RESTARTING
-        child.not_before = self._now
-
-    def _clear_budgets(self, child: Child) -> None:
-        child.crashes.clear()
-        child.failures.clear()
-        child.streak = 0
+        self.batch.discard(child.spec.id)
 
     # Answers and reports.
 
     def _answer_start(self, child: Child, info: object = None) -> None:
         request, child.request = child.request, None
         if request is not None:
-            self._out.append(Answered(request, id=child.spec.id, info=info))
+            self.out.append(Answered(request, id=child.spec.id, info=info))
 
-    def _refuse_waiting(self, child: Child, refusal: Refusal, reason: Reason | None) -> None:
+    def refuse_waiting(self, child: Child, refusal: Refusal, reason: Reason | None) -> None:
         request, child.request = child.request, None
         if request is not None:
-            self._out.append(Answered(request, refusal, child.spec.id, reason=reason))
-
-    def _refuse(self, request: object, refusal: Refusal, reason: Reason | None = None) -> None:
-        self._out.append(Answered(request, refusal, reason=reason))
+            self.out.append(Answered(request, refusal, child.spec.id, reason=reason))
 
     def _report(
         self,
@@ -610,7 +428,7 @@ class Core:
         uncovered_ms: float | None = None,
     ) -> None:
         spec = child.spec
-        self._out.append(
+        self.out.append(
             Report(
                 kind,
                 self.spec.id,

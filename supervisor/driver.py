@@ -1,9 +1,7 @@
-"""Drives a tree of supervised actors: the pure levels on one side, threads and trio on the other.
+"""Drives a tree of supervised actors from trio: start and stop, the scan, the timers, the administration.
 
-Whoever has news (an actor's thread that ends, the scan, a command) posts it; one of the posting threads at a
-time works the queue off and carries out what the levels order. So a crashed actor's own thread starts its
-replacement without waiting for the main thread, and nobody ever waits for somebody else to do so. Only the
-main thread scans (every 50 ms), expires timers and calls the hooks.
+Everything an actor's thread can do for itself it does (`threads`). Only the main thread scans, every 50 ms,
+expires timers and calls the hooks.
 
 A thread cannot be killed in Python. To kill, or to give up on a hang, means to *fence*: the address takes
 nothing from that thread any more, a replacement starts, the leftover is counted until it ends. Too many
@@ -14,58 +12,31 @@ import concurrent.futures
 import contextlib
 import random
 import sys
-import threading
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import assert_never
 
 import msgspec
 import trio
 
+from actors.address import Reason
 from actors.clock import Clock
-from actors.worker import (
-    Answer,
-    Crash,
-    Exited,
-    Failed,
-    Hang,
-    Ignored,
-    Incarnation,
-    Notice,
-    Ready,
-    Reason,
-    Terms,
-)
+from actors.worker import Crash, Hang, Incarnation
 from supervisor.child_spec import ChildSpec, SupervisorSpec
 from supervisor.events import (
     Answered,
-    AskStop,
-    ChildExited,
-    ChildFailed,
-    ChildIgnored,
-    ChildReady,
-    Close,
     DeleteChild,
-    Fence,
-    Input,
-    LevelEnded,
-    LevelFailed,
-    LevelReady,
     RecycleChild,
     Report,
     Request,
-    Start,
     StartChild,
     Stop,
     TerminateChild,
 )
-from supervisor.handle import DeadLetters, Handle
-from supervisor.hooks import Hooks, ReportGate, SilentHooks
-from supervisor.levels import Effect, Levels
-from supervisor.overview import tree
-from supervisor.scan import Scan
+from supervisor.handle import Handle
+from supervisor.hooks import Hooks, SilentHooks
+from supervisor.overview import Pulse, pulse, tree
+from supervisor.threads import Threads
 
 ZOMBIE_CAP = 3
 DEGRADED_LIMIT_S = 10.0
@@ -89,7 +60,7 @@ class Refused(Exception):
         self.answer = answer
 
 
-class Supervisor:
+class Supervisor(Threads):
     """The running tree. Plain methods may be called from any thread, `async` ones from trio."""
 
     def __init__(
@@ -101,65 +72,22 @@ class Supervisor:
         chance: random.Random | None = None,
         zombie_cap: int = ZOMBIE_CAP,
         in_place: bool = True,
+        incarnation: type[Incarnation] = Incarnation,
     ) -> None:
-        self.clock = clock
-        self.hooks: Hooks = hooks or SilentHooks()
-        self.levels = Levels(root, chance or random.Random())
-        self.scan = Scan()
-        self.handles: dict[str, Handle] = {}
-        self.zombies: list[Incarnation] = []
-        self.ready = False
-        self.ended: Reason | None = None
-        self.dead_letters = DeadLetters(listen=lambda letter: self._later(self.hooks.dead_letter, letter))
         self._zombie_cap = zombie_cap
-        self._in_place = in_place
-        self._gate = ReportGate()
-        self._asks: deque[Answer] = deque()
         self._overdue: dict[str, float] = {}
-        self._news: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
-        self._outbox: deque[Callable[[], None]] = deque()
         self._must_restart: str | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._woken = trio.Event()
         self._changed = trio.Event()
-        for child in root.children:
-            self._know(child)
-
-    # Addresses.
-
-    def handle(self, name: str) -> Handle:
-        """The address of an actor of this tree, alive or not. Raises KeyError for a name it does not have."""
-        try:
-            return self.handles[name]
-        except KeyError:
-            known = ", ".join(sorted(self.handles))
-            raise KeyError(f"cannot find actor {name!r}: there is {known}") from None
-
-    def _know(self, spec: ChildSpec) -> None:
-        if spec.supervisor is not None:
-            if spec.supervisor.strategy != "simple_one_for_one":
-                for child in spec.supervisor.children:
-                    self._know(child)
-            return
-        handle = self.handles.get(spec.id)
-        if handle is None:
-            handle = Handle(
-                spec.id,
-                self.clock,
-                dead_letters=self.dead_letters,
-                on_refused=lambda name, message: self._later(self.hooks.refused, name, message),
-                on_ask=self._asks.append,
-            )
-            self.handles[spec.id] = handle
-            self.scan.watch(self.handles.values())
-        handle.limit, handle.max_attempts = spec.mailbox_limit, spec.max_attempts
-
-    def _forget(self, spec: ChildSpec) -> None:
-        for child in spec.supervisor.children if spec.supervisor is not None else ():
-            self._forget(child)
-        self.handles.pop(spec.id, None)
-        self.scan.watch(self.handles.values())
+        super().__init__(
+            root,
+            clock,
+            hooks or SilentHooks(),
+            chance=chance or random.Random(),
+            in_place=in_place,
+            incarnation=incarnation,
+        )
 
     # Life of the tree.
 
@@ -174,178 +102,54 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop everything in reverse order; returns when all are down."""
-        self._post(self.levels.root.id, Stop())
+        self.post(self.levels.root.id, Stop())
         await self._until(lambda: self.ended is not None)
 
     def begin(self) -> None:
         """Order the start without waiting for it."""
-        self._order(lambda: self._carry_out(self.levels.boot(self.clock.mono())))
+        self.order(lambda: self.carry_out(self.levels.boot(self.clock.mono())))
 
     def turn(self) -> None:
         """One round of the main thread: due timers, a scan if it is time, the hooks."""
         now = self.clock.mono()
-        self._order(lambda: self._carry_out(self.levels.expire(now)))
-        if self.scan.due(now):
+        self.order(lambda: self.carry_out(self.levels.expire(now)))
+        if self.scan.is_due(now):
             self._look(now)
-            self._later(self.hooks.scanned, now)
-        while self._outbox:
-            self._outbox.popleft()()
+            self.later(self.hooks.scanned, now)
+        while self.outbox:
+            self.outbox.popleft()()
 
     async def _run(self) -> None:
         while self.ended is None:
             self.turn()
-            self._changed.set()
-            self._changed = trio.Event()
-            with trio.move_on_after(self._rest()):
+            self._tell_waiters()
+            with trio.move_on_after(self._rest_s()):
                 await self._woken.wait()
             self._woken = trio.Event()
         self.turn()
-        self._changed.set()
+        self._tell_waiters()
 
-    def _rest(self) -> float:
-        with self._quiet():
+    def _rest_s(self) -> float:
+        with self.quiet():
             due = self.levels.next_due()
-        next_due = min(self.scan.next_due(), self.scan.next_due() if due is None else due)
-        return max(0.0, next_due - self.clock.mono())
+        scan = self.scan.next_due()
+        return max(0.0, (scan if due is None else min(scan, due)) - self.clock.mono())
+
+    def _tell_waiters(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
             await self._changed.wait()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if self._token is not None:
             with contextlib.suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._wake_here, idempotent=True)
+                self._token.run_sync_soon(self._woken_up, idempotent=True)
 
-    def _wake_here(self) -> None:
+    def _woken_up(self) -> None:
         self._woken.set()
-
-    def _later(self, hook: Callable[..., None], *args: object) -> None:
-        self._outbox.append(partial(hook, *args))
-
-    # News in, orders out. Everything called from `_work` runs under the lock, in whichever thread it is.
-
-    def _post(self, level: str, event: Input) -> None:
-        self._order(partial(self._step, level, event))
-
-    def _order(self, order: Callable[[], None]) -> None:
-        self._news.append(order)
-        self._work()
-
-    def _work(self) -> None:
-        # Whoever finds the lock taken leaves the work to its holder, who looks again after letting go.
-        while self._news and self._lock.acquire(blocking=False):
-            try:
-                while self._news:
-                    self._news.popleft()()
-            finally:
-                self._lock.release()
-
-    @contextlib.contextmanager
-    def _quiet(self) -> Iterator[None]:
-        """Nothing changes while this is held; news that come meanwhile are worked off after it."""
-        with self._lock:
-            yield
-        self._work()
-
-    def _step(self, level: str, event: Input) -> None:
-        self._carry_out(self.levels.step(self.clock.mono(), level, event))
-
-    def _notice(self, incarnation: Incarnation, notice: Notice) -> None:
-        """News from an actor's thread, brought by that thread."""
-        name, epoch = incarnation.home.id, incarnation.epoch
-        event: ChildReady | ChildIgnored | ChildFailed | ChildExited
-        match notice:
-            case Ready(info):
-                event = ChildReady(name, epoch, info)
-            case Ignored():
-                event = ChildIgnored(name, epoch)
-            case Failed(reason):
-                event = ChildFailed(name, epoch, reason)
-            case Exited(reason):
-                event = ChildExited(name, epoch, reason)
-            case _:
-                assert_never(notice)
-        self._news.append(partial(self._step, self.levels.level_of[name], event))
-        if self._in_place:
-            self._work()
-        else:
-            self._wake()
-
-    def _carry_out(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Start():
-                    self._start(effect)
-                case AskStop(id=name):
-                    self._ask_stop(effect)
-                case Fence(id=name, reason=reason):
-                    self._fence(name, reason)
-                case Close(id=name, why=why):
-                    if name in self.handles:
-                        self.handles[name].close(why)
-                case Answered(request=request):
-                    assert isinstance(request, concurrent.futures.Future)
-                    request.set_result(effect)
-                case Report():
-                    self._pass_on(effect)
-                case LevelReady():
-                    self.ready = True
-                case LevelFailed(reason) | LevelEnded(reason):
-                    self.ended = reason
-                case _:
-                    assert_never(effect)
-        if effects:
-            self._wake()
-
-    def _start(self, start: Start) -> None:
-        spec, name = start.spec, start.id
-        self._know(spec)
-        handle = self.handles[name]
-        assert spec.factory is not None
-        before = handle.latest_incarnation
-        if before is not None and not spec.replace_when_hung and before.is_at_work():
-            self._failed(start, Reason("start_failed", "its previous thread still runs"))
-            return
-        drain = spec.drain
-        terms = Terms(spec.factory, spec.args, spec.handler_deadline_s, drain)
-        try:
-            Incarnation.start(handle, start.epoch, terms, handle.kept, self._notice)
-        except RuntimeError as error:  # the system has no thread left
-            reason = Reason("start_failed", error=error)
-            if handle.incumbent is not None:
-                handle.vacate(handle.incumbent, reason)
-            self._failed(start, reason)
-
-    def _failed(self, start: Start, reason: Reason) -> None:
-        event = ChildFailed(start.id, start.epoch, reason)
-        self._news.append(partial(self._step, self.levels.level_of[start.id], event))
-
-    def _ask_stop(self, order: AskStop) -> None:
-        handle = self.handles[order.id]
-        incarnation = handle.incumbent
-        if incarnation is not None and incarnation.epoch == order.epoch:
-            handle.ask_stop(incarnation, drain=order.final and incarnation.terms.drain)
-
-    def _fence(self, name: str, reason: Reason, overdue_at: float | None = None) -> Incarnation | None:
-        """Give the present life of an actor up; the incarnation, or None when there is none to give up."""
-        handle = self.handles[name]
-        incarnation = handle.incumbent
-        if incarnation is None or not handle.fence(incarnation, reason, overdue_at):
-            return None
-        incarnation.strike_off()
-        self.zombies.append(incarnation)
-        return incarnation
-
-    def _end(self, name: str, reason: Reason, since: float | None = None, late: float | None = None) -> None:
-        incarnation = self._fence(name, reason, late)
-        if incarnation is not None:
-            self._step(self.levels.level_of[name], ChildExited(name, incarnation.epoch, reason, since))
-
-    def _pass_on(self, report: Report) -> None:
-        admitted = self._gate.admit(self.clock.mono(), report)
-        if admitted is not None:
-            self._outbox.append(partial(self.hooks.report, admitted))
 
     # The scan.
 
@@ -353,10 +157,12 @@ class Supervisor:
         self.scan.begin(now)
         for handle in self.scan.vanished():
             reason = Reason("vanished", "its thread ended without a word")
-            self._order(partial(self._end, handle.id, reason))
+            self.order(partial(self.end, handle.id, reason))
         late = self.scan.overdue(now)
         for handle in late:
-            self._order(partial(self._judge, handle, now))
+            self.order(partial(self._judge, handle, now))
+        for beat in self.scan.silent(now):
+            self.order(partial(self._judge_silence, beat.incarnation, now - beat.due + beat.deadline_s))
         if self._overdue:
             names = {handle.id for handle in late}
             self._overdue = {name: since for name, since in self._overdue.items() if name in names}
@@ -366,37 +172,44 @@ class Supervisor:
     def _judge(self, handle: Handle, now: float) -> None:
         """An overdue actor: replace it, or only shout where a second one beside it would do harm."""
         incarnation, began = handle.incumbent, now - handle.busy_s()
-        if incarnation is None:
-            return
         found = self.levels.find(handle.id)
-        if found is None or found[1].spec.replace_when_hung:
+        if incarnation is None or found is None:
+            return
+        if found[1].spec.replace_when_hung:
             reason = Reason("hung", f"busy for {now - began:.3f} s", stack=stack_of(incarnation))
-            self._end(handle.id, reason, began, now)
+            self.end(handle.id, reason, began, now)
         elif handle.id not in self._overdue:
             self._overdue[handle.id] = began
-            self._say_overdue(self.levels.level_of[handle.id], found[1].spec, incarnation)
+            self._say_overdue(found[1].spec, incarnation)
         elif now - began > DEGRADED_LIMIT_S:
             self._say_must_restart(
-                f"{handle.id} has been busy for {now - began:.0f} s and cannot be replaced"
+                f"{handle.id} has been busy for {now - began:.0f} s and is not replaceable"
             )
 
-    def _say_overdue(self, level: str, spec: ChildSpec, incarnation: Incarnation) -> None:
+    def _judge_silence(self, incarnation: Incarnation, silent_s: float) -> None:
+        """A further thread of an actor does not beat: the actor as a whole is hung."""
+        if incarnation.home.incumbent is incarnation:
+            reason = Reason("hung", f"a thread of it has been silent for {silent_s:.3f} s")
+            self.end(incarnation.home.id, reason)
+
+    def _say_overdue(self, spec: ChildSpec, incarnation: Incarnation) -> None:
         reason = Reason("hung", "not replaced beside its own thread", stack=stack_of(incarnation))
-        report = Report("overdue", level, spec.id, incarnation.epoch, spec.restart, spec.stop_wait_s, reason)
-        self._pass_on(report)
+        level = self.levels.level_of[spec.id]
+        epoch = incarnation.epoch
+        self.pass_on(Report("overdue", level, spec.id, epoch, spec.restart, spec.stop_wait_s, reason))
 
     def _say_must_restart(self, reason: str) -> None:
         if self._must_restart is None:
             self._must_restart = reason
-            self._later(self.hooks.must_restart, reason)
+            self.later(self.hooks.must_restart, reason)
 
     def _expire_asks(self, now: float) -> None:
-        for _ in range(len(self._asks)):
-            answer = self._asks.popleft()
+        for _ in range(len(self.asks)):
+            answer = self.asks.popleft()
             if answer.expires_at <= now:
                 answer.expire()
             elif not answer.done():
-                self._asks.append(answer)
+                self.asks.append(answer)
 
     def _count_zombies(self) -> None:
         if self.zombies:
@@ -408,49 +221,40 @@ class Supervisor:
 
     async def add_child(self, level: str, spec: ChildSpec) -> object:
         """Add a child to a running level and wait until it is ready; its start info. Raises Refused."""
-        with self._quiet():
-            if self.levels.find(spec.id) is not None:
-                raise Refused(Answered(None, "already_present", spec.id))
-            self._know(spec)
+        with self.quiet():
+            doubles = self._lasting.intersection(names_of(spec))
+            if doubles:
+                raise Refused(Answered(None, "already_present", min(doubles)))
+            self.know(spec)
         try:
             return (await self._ask(level, lambda ticket: StartChild(ticket, spec))).info
         except Refused:
-            with self._quiet():
-                self._forget(spec)
+            with self.quiet():
+                self.forget(spec)
             raise
+
+    async def add_member(self, pool: str, *args: object) -> str:
+        """One more of a pool's template, started with `args`; its id. Raises Refused."""
+        return (await self._ask(pool, lambda ticket: StartChild(ticket, args=args))).id or ""
 
     async def remove_child(self, name: str) -> None:
         """Stop a child, with everything below it, and forget it. Raises Refused."""
         level, spec = self._find(name)
         await self._ask(level, lambda ticket: TerminateChild(ticket, name))
-        if spec.restart != "temporary":  # those are forgotten when they are stopped
+        if self._is_present(name):  # temporary ones are forgotten as soon as they are stopped
             await self._ask(level, lambda ticket: DeleteChild(ticket, name))
-        with self._quiet():
-            self._forget(spec)
+        with self.quiet():
+            self.forget(spec)
 
     async def restart(self, name: str) -> None:
         """Stop a child in good order and start it afresh; also one that was given up. Raises Refused."""
         level, _ = self._find(name)
         await self._ask(level, lambda ticket: RecycleChild(ticket, name))
 
-    def _find(self, name: str) -> tuple[str, ChildSpec]:
-        with self._quiet():
-            found = self.levels.find(name)
-        if found is None:
-            raise Refused(Answered(None, "not_found", name))
-        return found[0].spec.id, found[1].spec
-
-    def tree(self) -> dict[str, object]:
-        """The tree as `actors tree --json` shows it: {id, type, state, epoch, restarts, mailbox, ...}."""
-        with self._quiet():
-            root = tree(self.levels, self.handles, self.clock.mono())
-        built: dict[str, object] = msgspec.to_builtins(root)
-        return built
-
     def kill(self, name: str) -> None:
         """Give an actor up this instant, as a hang would be; its supervisor decides what follows."""
         self.handle(name)
-        self._order(partial(self._end, name, Reason("killed", "asked for"), None))
+        self.order(partial(self.end, name, Reason("killed", "asked for")))
 
     def crash(self, name: str) -> None:
         """Let an actor crash in its own thread (chaos)."""
@@ -460,9 +264,37 @@ class Supervisor:
         """Let an actor's thread be deaf for so long (chaos)."""
         self.handle(name).tell(Hang(seconds), urgent=True)
 
+    def tree(self) -> dict[str, object]:
+        """The tree as `actors tree --json` shows it: {id, type, state, epoch, restarts, mailbox, ...}."""
+        with self.quiet():
+            root = tree(self.levels, self.handles, self.clock.mono())
+        built: dict[str, object] = msgspec.to_builtins(root)
+        return built
+
+    def uncovered_ms(self, name: str) -> float:
+        """How long nobody has served at this address since the tree started, the present gap included."""
+        with self.quiet():
+            found = self.levels.find(name)
+            return 0.0 if found is None else found[1].uncovered_s(self.clock.mono()) * 1000
+
+    def pulse(self) -> Pulse:
+        """How the tree is doing, for the heartbeat page; cheap."""
+        return pulse(self.scan.count, list(self.handles.values()), self.zombies)
+
+    def _find(self, name: str) -> tuple[str, ChildSpec]:
+        with self.quiet():
+            found = self.levels.find(name)
+        if found is None:
+            raise Refused(Answered(None, "not_found", name))
+        return found[0].spec.id, found[1].spec
+
+    def _is_present(self, name: str) -> bool:
+        with self.quiet():
+            return self.levels.find(name) is not None
+
     async def _ask(self, level: str, make: Callable[[object], Request]) -> Answered:
         ticket: concurrent.futures.Future[Answered] = concurrent.futures.Future()
-        self._post(level, make(ticket))
+        self.post(level, make(ticket))
         answered = await outcome(ticket)
         if answered.refused is not None:
             raise Refused(answered)
@@ -473,9 +305,22 @@ async def outcome[T](future: concurrent.futures.Future[T]) -> T:
     """Wait from trio for an ask or a request: `await outcome(handle.ask(message, 2.0))`."""
     done = trio.Event()
     token = trio.lowlevel.current_trio_token()
-    future.add_done_callback(lambda _: token.run_sync_soon(done.set))
+    future.add_done_callback(partial(set_from_anywhere, token, done))
     await done.wait()
     return future.result()
+
+
+def set_from_anywhere(token: trio.lowlevel.TrioToken, done: trio.Event, _future: object) -> None:
+    # The answer may come after its waiter, and all of trio, is gone.
+    with contextlib.suppress(trio.RunFinishedError):
+        token.run_sync_soon(done.set)
+
+
+def names_of(spec: ChildSpec) -> Iterator[str]:
+    """The child and everything below it."""
+    yield spec.id
+    for child in spec.supervisor.children if spec.supervisor is not None else ():
+        yield from names_of(child)
 
 
 def stack_of(incarnation: Incarnation) -> str:

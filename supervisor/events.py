@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.worker import Reason
+from actors.address import Reason
 from supervisor.child_spec import ChildSpec
 
 
@@ -111,7 +111,8 @@ class RecycleChild(Event, frozen=True):
 
 
 Request = StartChild | TerminateChild | RestartChild | DeleteChild | RecycleChild
-Input = Boot | ChildReady | ChildIgnored | ChildFailed | ChildExited | Timer | Stop | Kill | Request
+Fact = Boot | ChildReady | ChildIgnored | ChildFailed | ChildExited | Timer | Stop | Kill
+Input = Fact | Request
 
 # Out.
 

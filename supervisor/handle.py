@@ -17,8 +17,9 @@ from queue import SimpleQueue
 
 import msgspec
 
+from actors.address import ActorDied, Address, Answer, Down, Envelope, Reason
 from actors.clock import Clock
-from actors.worker import ActorDied, Answer, Envelope, Incarnation, Reason
+from actors.worker import Beat, Incarnation
 
 IDLE = math.inf
 LATEST_SHARE = 16
@@ -70,6 +71,7 @@ class Handle:
         dead_letters: DeadLetters | None = None,
         on_refused: Callable[[str, object], None] | None = None,
         on_ask: Callable[[Answer], None] | None = None,
+        on_beat: Callable[[Beat], None] | None = None,
     ) -> None:
         self.id = name
         self.limit = limit
@@ -87,6 +89,7 @@ class Handle:
         self.closed: str | None = None  # why nobody will come here any more
         self._on_refused = on_refused
         self._on_ask = on_ask
+        self._on_beat = on_beat
         self._mono = clock.mono
         self._lock = threading.Lock()
         self._tokens: SimpleQueue[None] = SimpleQueue()
@@ -94,6 +97,8 @@ class Handle:
         self._normal: deque[Envelope] = deque()
         self._latest: dict[Hashable, Envelope] = {}
         self._served_in_a_row = 0
+        self._watches = 0
+        self._watchers: dict[int, Address] = {}
 
     def __repr__(self) -> str:
         return f"<Handle {self.id}>"
@@ -125,7 +130,7 @@ class Handle:
 
     def ask(self, message: object, timeout_s: float, *, urgent: bool = False) -> Answer:
         now = self._mono()
-        answer = Answer(self.id, timeout_s, now + timeout_s)
+        answer = Answer(self.id, now + timeout_s, self._mono)
         incumbent = self.incumbent
         if self.closed is not None:
             answer.fail(ActorDied(f"cannot ask {self.id}: {self.closed}"))
@@ -144,6 +149,21 @@ class Handle:
                 self._bury()
         return answer
 
+    def watch(self, watcher: Address) -> int:
+        """Have `watcher` told, exactly once, when the present incarnation is over; the watch's number."""
+        with self._lock:
+            self._watches += 1
+            number = self._watches
+            if self.incumbent is not None:
+                self._watchers[number] = watcher
+                return number
+        watcher.tell(Down(self.id, number, Reason("noproc")), urgent=True)
+        return number
+
+    def unwatch(self, number: int) -> None:
+        with self._lock:
+            self._watchers.pop(number, None)
+
     # What the present incarnation uses.
 
     def take(self, incarnation: Incarnation) -> Envelope | None:
@@ -157,6 +177,15 @@ class Handle:
                 envelope = self._next(incarnation)
             if envelope is not None:
                 return envelope
+
+    def take_now(self, incarnation: Incarnation) -> Envelope | None:
+        """As `take` without waiting; None also when nothing is queued."""
+        with self._lock:
+            return None if self._must_end(incarnation) else self._next(incarnation)
+
+    def must_end(self, incarnation: Incarnation) -> bool:
+        with self._lock:
+            return self._must_end(incarnation)
 
     def acknowledge(self, incarnation: Incarnation, kept: object | None) -> None:
         """The message in work is done; what the actor keeps goes with it, in one step."""
@@ -179,6 +208,12 @@ class Handle:
     def unshield(self, incarnation: Incarnation) -> None:
         with self._lock:
             incarnation.shielded = False
+
+    def watch_beat(self, incarnation: Incarnation, deadline_s: float) -> Beat:
+        beat = Beat(incarnation, deadline_s, self._mono)
+        if self._on_beat is not None:
+            self._on_beat(beat)
+        return beat
 
     def ask_stop(self, incarnation: Incarnation, *, drain: bool = False) -> None:
         incarnation.drains = drain
@@ -303,6 +338,10 @@ class Handle:
         if envelope is not None:
             self._put_back(envelope, reason)
         self._tokens.put(None)
+        with self._lock:
+            watchers, self._watchers = self._watchers, {}
+        for number, watcher in watchers.items():
+            watcher.tell(Down(self.id, number, reason), urgent=True)
 
     def _put_back(self, envelope: Envelope, reason: Reason) -> None:
         if envelope.answer is not None:

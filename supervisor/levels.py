@@ -7,10 +7,13 @@ reports and the fate of the root.
 import heapq
 import random
 from collections import deque
+from collections.abc import Iterator
 from itertools import count
 
+from supervisor.administration import administer
+from supervisor.child import Child
 from supervisor.child_spec import ChildSpec, SupervisorSpec
-from supervisor.core import Child, Core, Epochs
+from supervisor.core import Core, Epochs
 from supervisor.events import (
     Answered,
     Arm,
@@ -62,12 +65,15 @@ class Levels:
         while self._queue:
             level, event = self._queue.popleft()
             core = self.cores.get(level)
-            if core is None:
-                self._refuse(event, effects)
-                continue
-            for output in core.step(now, event):
-                self._route(now, core, output, effects)
+            if core is not None:
+                for output in self._ask(core, now, event):
+                    self._route(now, core, output, effects)
+            elif isinstance(event, Request):
+                effects.append(Answered(event.request, "dead"))
         return effects
+
+    def _ask(self, core: Core, now: float, event: Input) -> list[Output]:
+        return administer(core, now, event) if isinstance(event, Request) else core.step(now, event)
 
     def expire(self, now: float) -> list[Effect]:
         """Hand in every timer that is due."""
@@ -95,9 +101,7 @@ class Levels:
             case Arm(at, timer):
                 heapq.heappush(self._timers, (at, next(self._order), level, timer))
             case Start(spec=ChildSpec(supervisor=SupervisorSpec() as spec)):
-                self._parent[spec.id] = (level, output.epoch)
-                self.cores[spec.id] = Core(spec, self._epochs, self._chance)
-                self._queue.append((spec.id, Boot()))
+                self._open(level, output.epoch, spec, effects)
             case Start(id=name):
                 self.level_of[name] = level
                 effects.append(output)
@@ -105,6 +109,8 @@ class Levels:
                 self._queue.append((name, Stop()))
             case Fence(id=name) if name in self.cores:
                 self._kill(now, name, effects)
+            case Close(id=name, why=why):
+                self._close(name, why, effects)
             case LevelReady() | LevelFailed() | LevelEnded():
                 self._report_up(core, output, effects)
             case _:
@@ -135,6 +141,37 @@ class Levels:
             case LevelEnded(reason):
                 self._queue.append((parent, ChildExited(name, epoch, reason)))
 
-    def _refuse(self, event: Input, effects: list[Effect]) -> None:
-        if isinstance(event, Request):
-            effects.append(Answered(event.request, "dead"))
+    def _open(self, level: str, epoch: int, spec: SupervisorSpec, effects: list[Effect]) -> None:
+        """A sub-tree starts, from its spec alone: what was added to an earlier life of it is gone."""
+        self._parent[spec.id] = (level, epoch)
+        self.cores[spec.id] = Core(spec, self._epochs, self._chance)
+        planned = set(workers_of(spec))
+        for name in self._workers_below(spec.id):
+            if name not in planned:
+                self._close(name, "not started again with its level", effects)
+        self._queue.append((spec.id, Boot()))
+
+    def _close(self, name: str, why: str, effects: list[Effect]) -> None:
+        for worker in self._workers_below(name) if name in self._parent else [name]:
+            self.level_of.pop(worker, None)
+            effects.append(Close(worker, why))
+
+    def _workers_below(self, level: str) -> list[str]:
+        return [worker for worker, home in self.level_of.items() if level in self._line(home)]
+
+    def _line(self, level: str) -> Iterator[str]:
+        """The level and those above it."""
+        while True:
+            yield level
+            if level not in self._parent:
+                return
+            level = self._parent[level][0]
+
+
+def workers_of(spec: SupervisorSpec) -> Iterator[str]:
+    """Every actor a level starts by itself."""
+    for child in spec.children if spec.strategy != "simple_one_for_one" else ():
+        if child.supervisor is None:
+            yield child.id
+        else:
+            yield from workers_of(child.supervisor)

@@ -1,8 +1,12 @@
-"""The tree as the operator sees it (`actors tree`, contract section 4)."""
+"""The tree as the operator sees it (`actors tree`, contract section 4), and its pulse for the watchdog."""
+
+from collections.abc import Iterable
 
 import msgspec
 
-from supervisor.core import Child, Core
+from actors.worker import Incarnation
+from supervisor.child import Child
+from supervisor.core import Core
 from supervisor.handle import Handle
 from supervisor.levels import Levels
 
@@ -48,3 +52,28 @@ def node(child: Child, levels: Levels, handles: dict[str, Handle], now: float) -
         state = "overdue"
     oldest_ms, busy_ms = handle.oldest_s() * 1000, handle.busy_s() * 1000
     return Node(name, "worker", state, child.epoch, child.restarts, handle.depth, oldest_ms, busy_ms, [])
+
+
+class Pulse(msgspec.Struct, frozen=True):
+    """The state of the whole tree in a few figures; ages in milliseconds.
+
+    `oldest`/`oldest_ms`: the actor with the message that has been waiting longest. `slowest`/`slowest_ms`:
+    the actor that is longest in its handler. `zombies`: threads given up that still run.
+    """
+
+    scans: int
+    oldest: str
+    oldest_ms: float
+    slowest: str
+    slowest_ms: float
+    zombies: int
+
+
+def pulse(scans: int, handles: Iterable[Handle], zombies: list[Incarnation]) -> Pulse:
+    oldest, slowest = ("", 0.0), ("", 0.0)
+    for handle in handles:
+        if handle.depth and (age_s := handle.oldest_s()) > oldest[1]:
+            oldest = (handle.id, age_s)
+        if (busy_s := handle.busy_s()) > slowest[1]:
+            slowest = (handle.id, busy_s)
+    return Pulse(scans, oldest[0], oldest[1] * 1000, slowest[0], slowest[1] * 1000, len(zombies))

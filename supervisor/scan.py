@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 
+from actors.worker import Beat
 from supervisor.handle import Handle
 
 SCAN_S = 0.05
@@ -24,6 +25,7 @@ class Scan:
         self.count = 0
         self.late_s = 0.0
         self._handles: list[Handle] = []
+        self._beats: deque[Beat] = deque()
         self._pauses: deque[tuple[float, float]] = deque(maxlen=64)
         self._expected = math.inf
         self._swept = 0
@@ -31,11 +33,14 @@ class Scan:
     def watch(self, handles: Iterable[Handle]) -> None:
         self._handles = list(handles)
 
-    def due(self, now: float) -> bool:
-        return now >= self._expected or self._expected == math.inf
+    def watch_beat(self, beat: Beat) -> None:
+        self._beats.append(beat)
+
+    def is_due(self, now: float) -> bool:
+        return now >= self.next_due()
 
     def next_due(self) -> float:
-        return -math.inf if self._expected == math.inf else self._expected
+        return -math.inf if self.count == 0 else self._expected
 
     def begin(self, now: float) -> None:
         """Note how late this scan is."""
@@ -56,9 +61,25 @@ class Scan:
         self._swept = self._swept + SWEEP if self._swept + SWEEP < len(self._handles) else 0
         return [handle for handle in batch if handle.has_lost_its_thread()]
 
+    def silent(self, now: float) -> list[Beat]:
+        """Threads that should have beaten; those of incarnations that are over are not asked any more."""
+        silent = []
+        for _ in range(len(self._beats)):
+            beat = self._beats.popleft()
+            if beat.incarnation.left or beat.incarnation.home.incumbent is not beat.incarnation:
+                continue
+            if beat.due + self._granted(beat.due - beat.deadline_s) < now:
+                silent.append(beat)
+            else:
+                self._beats.append(beat)
+        return silent
+
     def _stays_overdue(self, handle: Handle, now: float) -> bool:
         incarnation, due = handle.incumbent, handle.due
         if incarnation is None:
             return False
-        began = due - incarnation.deadline_s
-        return due + sum(late for at, late in self._pauses if at >= began) < now
+        return due + self._granted(due - incarnation.deadline_s) < now
+
+    def _granted(self, began: float) -> float:
+        """What the process lost in pauses since then."""
+        return sum(late for at, late in self._pauses if at >= began)
