@@ -5,6 +5,7 @@ it.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -62,10 +63,15 @@ ROW_ERRORS = (
 
 
 class Store:
-    """The only opener of the database. One thread at a time; a copying thread for backups runs beside it."""
+    """The only opener of the database.
+
+    A lock keeps it to one thread at a time: the persistence actor's, and before that one runs (or while an
+    account is armed) the tree's. Only the copying of a backup runs beside.
+    """
 
     def __init__(self, db: Database, path: Path, backups: Path, opening: Opening) -> None:
         self._db, self.path, self.backups, self.opening = db, path, backups, opening
+        self._one = threading.RLock()
         self.backlog = Backlog()
         """Told and not durable yet; here, and not with the actor, so that no crash of that one loses it."""
         self._backup: BackupRun | None = None
@@ -83,15 +89,17 @@ class Store:
 
     def close(self) -> None:
         """Close for good; a backup that is under way is given up."""
-        self._give_up_backup()
-        self._db.close()
+        with self._one:
+            self._give_up_backup()
+            self._db.close()
 
     def reopen(self, now: datetime) -> Opening:
         """Close and open again, which sets a damaged file aside. Raises CannotOpen."""
-        self.close()
-        self._db, self.opening = open_database(self.path, self.backups, now)
-        self._file = _identity(self.path)
-        return self.opening
+        with self._one:
+            self.close()
+            self._db, self.opening = open_database(self.path, self.backups, now)
+            self._file = _identity(self.path)
+            return self.opening
 
     def moved(self) -> bool:
         """True when the path no longer leads to the file that is open: somebody moved or replaced it."""
@@ -102,15 +110,16 @@ class Store:
 
         Raises NotWritable when that fails; the old connection then goes on.
         """
-        try:
-            copied = copy(self._db.conn, self.path.with_name(self.path.name + ".rebuilt"))
-        except (sqlite3.Error, OSError, BackupFailed) as error:
-            raise NotWritable(str(error)) from error
-        self.close()
-        aside = set_aside(self.path, now)
-        copied.replace(self.path)
-        self.reopen(now)
-        return aside
+        with self._one:
+            try:
+                copied = copy(self._db.conn, self.path.with_name(self.path.name + ".rebuilt"))
+            except (sqlite3.Error, OSError, BackupFailed) as error:
+                raise NotWritable(str(error)) from error
+            self.close()
+            aside = set_aside(self.path, now)
+            copied.replace(self.path)
+            self.reopen(now)
+            return aside
 
     def _give_up_backup(self) -> None:
         backup = self._backup
@@ -126,9 +135,12 @@ class Store:
         Raises NotWritable, and then none of them is.
         """
         try:
-            return self._transaction(batch)
+            with self._one:
+                return self._transaction(batch)
         except sqlite3.DatabaseError as error:
-            raise NotWritable(str(error), is_damage(error)) from error
+            # A connection that is closed is one that could not be opened again.
+            gone = isinstance(error, sqlite3.ProgrammingError)
+            raise NotWritable(str(error), gone or is_damage(error)) from error
 
     def _transaction(self, batch: Sequence[StoreCommand]) -> tuple[Refused, ...]:
         refused = []
@@ -157,49 +169,60 @@ class Store:
 
     def recover(self, account: AccountId, fills_since: datetime) -> Recovered:
         """Everything the account needs to go on."""
-        return reading.recovered(self._db, account, fills_since)
+        with self._one:
+            return reading.recovered(self._db, account, fills_since)
 
     def live_lockouts(self) -> tuple[Lockout, ...]:
-        return tuple(reading.live_lockouts(self._db))
+        with self._one:
+            return tuple(reading.live_lockouts(self._db))
 
     def meta(self, key: str) -> bytes | None:
-        return reading.meta(self._db, key)
+        with self._one:
+            return reading.meta(self._db, key)
 
     def contracts(self) -> tuple[StoredContract, ...]:
-        return tuple(reading.contracts(self._db))
+        with self._one:
+            return tuple(reading.contracts(self._db))
 
     def history(self, query: HistoryQuery) -> tuple[dict[str, object], ...]:
-        return history.lines(self._db, query)
+        with self._one:
+            return history.lines(self._db, query)
 
     def why(self, query: WhyQuery) -> Why | None:
-        return history.why(self._db, query)
+        with self._one:
+            return history.why(self._db, query)
 
     def report(self, query: ReportQuery) -> tuple[DayReport, ...]:
-        return history.days(self._db, query)
+        with self._one:
+            return history.days(self._db, query)
 
     def audit(self, query: AuditQuery) -> tuple[dict[str, object], ...]:
-        return history.audit(self._db, query)
+        with self._one:
+            return history.audit(self._db, query)
 
     def verify_audit(self) -> chain.Chain:
-        return chain.verify(self._db)
+        with self._one:
+            return chain.verify(self._db)
 
     def audit_head(self) -> str:
-        return chain.head(self._db)
+        with self._one:
+            return chain.head(self._db)
 
     # ---------------------------------------------------------------------------------- backups
 
     def start_backup(self, now: datetime, done: Callable[[BackupRun], None]) -> bool:
         """Begin a copy in a thread of its own; `done` is called there. False: one is still under way."""
-        if self._backup is not None:
-            return False
+        with self._one:
+            if self._backup is not None:
+                return False
 
-        def finished(run: BackupRun) -> None:
-            self._backup = None
-            done(run)
+            def finished(run: BackupRun) -> None:
+                self._backup = None
+                done(run)
 
-        self._backup = BackupRun(self._db.conn, self.backups, now, chain.head(self._db))
-        self._backup.start(finished)
-        return True
+            self._backup = BackupRun(self._db.conn, self.backups, now, chain.head(self._db))
+            self._backup.start(finished)
+            return True
 
     def backup_names(self) -> tuple[str, ...]:
         return tuple(path.name for path in listing(self.backups))

@@ -1,0 +1,253 @@
+"""The notices actor: records every alert and brings it to people, never in anybody's way."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.clock import Clock
+from actors.logs import get_logger
+from actors.messages import Alert, HistoryKind, Notice, Record, Tick
+from actors.persistence.keys import history_id
+from actors.persistence.schema import instant_text
+from actors.redaction import redacted
+from actors.worker import Actor, Address, Answer
+
+from .delivery import Deliver, by_apprise, start_delivery, warm_up
+from .outbox import ABANDONED_MOST, LEVELS, Outbox, Waiting, composed, delivered, next_message, offer, overdue
+from .targets import Target
+
+log = get_logger("riskd.notices")
+
+SAME_S = 60.0
+"""The same key again within this time is counted, not repeated."""
+NO_TARGET = "recorded; no target wants it"
+WAITS = "waiting"
+SENT = "sent"
+
+
+class TestAlerts(Struct, frozen=True, gc=False, tag=True):
+    """Ask: send a test message to every target, whatever it wants; answered with the outcome in words."""
+
+    __test__ = False
+
+
+class Delivered(Struct, frozen=True, gc=False):
+    """To itself, from a delivering thread; `why` is None when the target took it."""
+
+    target: int
+    number: int
+    why: str | None
+
+
+class Open(Struct, frozen=True):
+    """An alert on its way or just reported: outcome per target, and how often it came again."""
+
+    line: str
+    alert: Alert
+    mono: float
+    outcomes: dict[int, str] = {}
+    repeats: int = 0
+    untold: bool = False
+    """Repeats that the line of history does not show yet."""
+
+    def outcome(self, targets: tuple[Target, ...]) -> str:
+        if not self.outcomes:
+            return NO_TARGET
+        if len(self.outcomes) == 1:
+            return next(iter(self.outcomes.values()))
+        return ", ".join(f"{targets[i].service}: {text}" for i, text in sorted(self.outcomes.items()))
+
+    @property
+    def settled(self) -> bool:
+        return WAITS not in self.outcomes.values()
+
+
+class NoticesState(Struct, frozen=True):
+    """What the next incarnation goes on with."""
+
+    boxes: tuple[Outbox, ...] = ()
+    opened: dict[str, Open] = {}
+    """By line of history."""
+
+
+class NoticesActor(Actor):
+    """Owner of what people are told. An alert is recorded first and delivered second."""
+
+    deadline_s: ClassVar[float] = 0.25
+
+    def __init__(
+        self,
+        kept: NoticesState | None,
+        targets: tuple[Target, ...],
+        persistence: Address,
+        clock: Clock,
+        deliver: Deliver = by_apprise,
+    ) -> None:
+        self._targets, self._persistence, self._clock, self._deliver = targets, persistence, clock, deliver
+        self._state = NoticesState(boxes=tuple(Outbox() for _ in targets)) if kept is None else _again(kept)
+        self._askers: dict[str, Answer] = {}
+
+    def started(self) -> None:
+        if self._targets and self._deliver is by_apprise:
+            warm_up()
+        self._send_what_is_due()
+
+    def keep(self) -> NoticesState:
+        return self._state
+
+    def receive(self, message: object) -> None:
+        match message:
+            case Alert():
+                self._alert(message)
+            case Delivered():
+                self._delivered(message)
+            case Tick():
+                self._tick()
+            case TestAlerts():
+                self._test()
+            case _:
+                raise TypeError(f"notices do not know a {type(message).__name__}")
+
+    # ---------------------------------------------------------------------------------- alerts
+
+    def _alert(self, alert: Alert) -> None:
+        mono = self._clock.mono()
+        same = next(
+            (o for o in self._state.opened.values() if _same(o, alert) and mono - o.mono < SAME_S), None
+        )
+        if same is not None:
+            self._keep(replace(same, repeats=same.repeats + 1, untold=True))
+            return
+        wanted = [i for i, target in enumerate(self._targets) if target.wants(alert.notice)]
+        self._open(alert, wanted, mono)
+
+    def _open(self, alert: Alert, wanted: list[int], mono: float) -> str:
+        key = f"{alert.notice.key}/{instant_text(alert.at)}"
+        opened = Open(
+            history_id(HistoryKind.ALERT, alert.account, key), alert, mono, dict.fromkeys(wanted, WAITS)
+        )
+        level, notice = alert.notice.level, alert.notice
+        log.bind(component=notice.component, account=alert.account).info(
+            "alert", severity=level, message=notice.message
+        )
+        self._keep(opened)
+        self._record(opened)
+        for i in wanted:
+            box, given_up = offer(self._state.boxes[i], Waiting(opened.line, alert))
+            self._put(i, box)
+            if given_up is not None:
+                self._settle(i, (given_up,), "given up: the target hangs and too many wait")
+        self._send_what_is_due()
+        return opened.line
+
+    def _send_what_is_due(self) -> None:
+        mono = self._clock.mono()
+        for i, box in enumerate(self._state.boxes):
+            box, batch = next_message(box, mono)
+            self._put(i, box)
+            if batch:
+                self._start(i, box.number, batch)
+
+    def _start(self, target: int, number: int, batch: tuple[Waiting, ...]) -> None:
+        level, title, text = composed(batch)
+        me = self.me
+        message = (self._targets[target].url, level, title, redacted(text))
+        start_delivery(self._deliver, message, lambda why: me.tell(Delivered(target, number, why)))
+
+    # ---------------------------------------------------------------------------------- outcomes
+
+    def _delivered(self, ended: Delivered) -> None:
+        box, batch = delivered(self._state.boxes[ended.target], ended.number)
+        self._put(ended.target, box)
+        self._settle(ended.target, batch, SENT if ended.why is None else f"failed: {ended.why}")
+        self._send_what_is_due()
+
+    def _tick(self) -> None:
+        mono = self._clock.mono()
+        for i, box in enumerate(self._state.boxes):
+            box, late = overdue(box, mono)
+            self._put(i, box)
+            self._settle(i, late, "failed: no answer in time")
+            if box.abandoned >= ABANDONED_MOST and box.waiting:
+                self._put(i, replace(box, waiting=()))
+                self._settle(i, box.waiting, "given up: the target hangs")
+        self._forget(mono)
+        self._send_what_is_due()
+
+    def _settle(self, target: int, batch: tuple[Waiting, ...], outcome: str) -> None:
+        for item in batch:
+            known = self._state.opened.get(item.line)
+            opened = Open(item.line, item.alert, self._clock.mono()) if known is None else known
+            opened = replace(opened, outcomes={**opened.outcomes, target: outcome})
+            self._keep(opened)
+            self._record(opened)
+            if opened.settled and (asker := self._askers.pop(item.line, None)) is not None:
+                asker.resolve(opened.outcome(self._targets))
+        if batch and outcome != SENT:
+            log.warning("alert.not_delivered", service=self._targets[target].service, why=outcome)
+
+    def _forget(self, mono: float) -> None:
+        """Tell history of repeats, and drop what can neither repeat nor change any more."""
+        for opened in list(self._state.opened.values()):
+            if opened.untold:
+                self._record(opened)
+                self._keep(replace(opened, untold=False))
+        kept = {o.line: o for o in self._state.opened.values() if not o.settled or mono - o.mono < SAME_S}
+        if len(kept) != len(self._state.opened):
+            self._state = replace(self._state, opened=kept)
+
+    def _test(self) -> None:
+        asker = self.defer()
+        at = self._clock.wall()
+        notice = Notice("info", "notices", "this is a test", "test")
+        line = self._open(Alert(at, "", notice), list(range(len(self._targets))), self._clock.mono())
+        if asker is None:
+            return
+        if self._targets:
+            self._askers[line] = asker
+        else:
+            asker.resolve(NO_TARGET)
+
+    # ---------------------------------------------------------------------------------- state
+
+    def _keep(self, opened: Open) -> None:
+        self._state = replace(self._state, opened={**self._state.opened, opened.line: opened})
+
+    def _put(self, target: int, box: Outbox) -> None:
+        boxes = self._state.boxes
+        self._state = replace(self._state, boxes=(*boxes[:target], box, *boxes[target + 1 :]))
+
+    def _record(self, opened: Open) -> None:
+        notice = opened.alert.notice
+        body: dict[str, object] = {
+            "level": notice.level,
+            "component": notice.component,
+            "message": redacted(notice.message),
+            "data": {key: redacted(value) for key, value in notice.data.items()},
+            "outcome": opened.outcome(self._targets),
+        }
+        if opened.repeats:
+            body["repeats"] = opened.repeats
+        self.send(
+            self._persistence,
+            Record(opened.line, HistoryKind.ALERT, opened.alert.at, opened.alert.account, body),
+        )
+
+
+def _same(opened: Open, alert: Alert) -> bool:
+    return opened.alert.notice.key == alert.notice.key and opened.alert.account == alert.account
+
+
+def _again(kept: NoticesState) -> NoticesState:
+    """After a crash the deliveries under way are unknown: their alerts are sent again rather than lost."""
+    boxes = tuple(
+        replace(box, waiting=(*box.sending, *box.waiting), sending=(), busy=False, number=box.number + 1)
+        for box in kept.boxes
+    )
+    return replace(kept, boxes=boxes)
+
+
+__all__ = ["LEVELS", "NoticesActor", "NoticesState", "TestAlerts"]
