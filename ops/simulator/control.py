@@ -47,8 +47,13 @@ class Control:
 
 def _described(kind: type[Operation]) -> Json:
     what = " ".join((kind.__doc__ or "").split())
-    fields = {
-        field.encode_name: "required" if field.required else msgspec.to_builtins(field.default)
-        for field in msgspec.structs.fields(kind)
-    }
+    fields = {field.encode_name: _default(field) for field in msgspec.structs.fields(kind)}
     return {"what": what, "fields": fields}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    """What a field is when it is left out; "required" when it cannot be."""
+    if field.required:
+        return "required"
+    made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return msgspec.to_builtins(made)

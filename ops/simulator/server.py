@@ -62,7 +62,7 @@ class RunningSimulator:
             _control_app(self._control), access_log=None, shutdown_timeout=GRACE
         )
         self._listener: Listener | None = None
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores: list[asyncio.Task[object]] = []
         self.urls = Urls("", "", "", "")
 
     async def start(self) -> None:
@@ -104,10 +104,11 @@ class RunningSimulator:
     async def run(self, until: asyncio.Event) -> None:
         """Runs until the event; a script step that cannot be done ends it with its ValueError."""
         waited = asyncio.create_task(until.wait())
-        done, _ = await asyncio.wait({waited, *self._chores}, return_when=asyncio.FIRST_EXCEPTION)
-        waited.cancel()
-        for task in done:
-            task.result()
+        running = {waited, *self._chores}
+        while not waited.done():
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
 
     async def _steps(self, scenario: Scenario) -> None:
         for after, operation in scenario.steps():

@@ -24,6 +24,8 @@ class ThreadedSimulator:
 
     def control(self, request: Json) -> Json:
         """Carries out one operation; raises ValueError with the reason when it cannot be done."""
+        if self._loop.is_closed():
+            raise RuntimeError("the simulator has ended")
         patience = PATIENCE + float(str(request.get("timeout", 0)))
         return asyncio.run_coroutine_threadsafe(self._simulator.control(request), self._loop).result(patience)
 

@@ -22,8 +22,6 @@ TYPES = {
     "stop_limit": OrderType.STOP_LIMIT,
     "trailing": OrderType.TRAILING_STOP,
 }
-#: Seconds in which a subscriber must have been written to, for a measurement.
-HEARD_WITHIN = 1.0
 type SideName = Literal["buy", "sell"]
 type TypeName = Literal["market", "limit", "stop", "stop_limit", "trailing"]
 
@@ -78,13 +76,15 @@ class PlaceOrder(Operation, tag="order"):
 
 class EmitFill(Operation, tag="emit_fill", kw_only=True):
     """Fills a market order and answers with the monotonic stamps taken just before its trade and position
-    events were written to a subscriber: the start of a latency measurement. `price` as in `order`."""
+    events were written to a subscriber: the start of a latency measurement. `price` as in `order`; refused
+    when nobody was written to within `timeout` seconds."""
 
     account: int | str
     contract: str
     side: SideName
     size: int = 1
     price: Decimal | None = None
+    timeout: float = 1.0
 
     async def run(self, stage: Stage) -> Json:
         contract = stage.contract(self.contract)
@@ -109,7 +109,7 @@ class EmitFill(Operation, tag="emit_fill", kw_only=True):
 
         stage.settle(outcome, written=written)
         try:
-            await asyncio.wait_for(done.wait(), HEARD_WITHIN)
+            await asyncio.wait_for(done.wait(), self.timeout)
         except TimeoutError:
             raise Refused("filled, but nobody is subscribed to the position") from None
         return {"order_id": outcome.order_id, "written": stamps}

@@ -1,4 +1,4 @@
-"""A simulator on a clock that stands still, and the two clients that talk to it: the real SDK and a bare one."""
+"""A simulator on a clock that stands still, and a bare client of its protocol."""
 
 import asyncio
 import importlib.util
