@@ -16,7 +16,7 @@ from actors.redaction import redacted
 from actors.worker import Actor, Address, Answer
 
 from .delivery import Deliver, by_apprise, start_delivery, warm_up
-from .outbox import ABANDONED_MOST, LEVELS, Outbox, Waiting, composed, delivered, next_message, offer, overdue
+from .outbox import ABANDONED_MOST, Outbox, Waiting, composed, delivered, next_message, offer, overdue
 from .targets import Target
 
 log = get_logger("riskd.notices")
@@ -32,6 +32,12 @@ class TestAlerts(Struct, frozen=True, gc=False, tag=True):
     """Ask: send a test message to every target, whatever it wants; answered with the outcome in words."""
 
     __test__ = False
+
+
+class UseTargets(Struct, frozen=True, tag=True):
+    """The configuration changed: alerts go to these from now on."""
+
+    targets: tuple[Target, ...]
 
 
 class Delivered(Struct, frozen=True, gc=False):
@@ -87,7 +93,8 @@ class NoticesActor(Actor):
         deliver: Deliver = by_apprise,
     ) -> None:
         self._targets, self._persistence, self._clock, self._deliver = targets, persistence, clock, deliver
-        self._state = NoticesState(boxes=tuple(Outbox() for _ in targets)) if kept is None else _again(kept)
+        fits = kept is not None and len(kept.boxes) == len(targets)
+        self._state = _again(kept) if kept is not None and fits else _empty(targets)
         self._askers: dict[str, Answer] = {}
 
     def started(self) -> None:
@@ -108,6 +115,8 @@ class NoticesActor(Actor):
                 self._tick()
             case TestAlerts():
                 self._test()
+            case UseTargets(targets=targets):
+                self._use(targets)
             case _:
                 raise TypeError(f"notices do not know a {type(message).__name__}")
 
@@ -115,9 +124,8 @@ class NoticesActor(Actor):
 
     def _alert(self, alert: Alert) -> None:
         mono = self._clock.mono()
-        same = next(
-            (o for o in self._state.opened.values() if _same(o, alert) and mono - o.mono < SAME_S), None
-        )
+        recent = (o for o in self._state.opened.values() if mono - o.mono < SAME_S)
+        same = next((o for o in recent if _same(o, alert)), None)
         if same is not None:
             self._keep(replace(same, repeats=same.repeats + 1, untold=True))
             return
@@ -160,6 +168,8 @@ class NoticesActor(Actor):
     # ---------------------------------------------------------------------------------- outcomes
 
     def _delivered(self, ended: Delivered) -> None:
+        if ended.target >= len(self._state.boxes):
+            return
         box, batch = delivered(self._state.boxes[ended.target], ended.number)
         self._put(ended.target, box)
         self._settle(ended.target, batch, SENT if ended.why is None else f"failed: {ended.why}")
@@ -211,6 +221,13 @@ class NoticesActor(Actor):
         else:
             asker.resolve(NO_TARGET)
 
+    def _use(self, targets: tuple[Target, ...]) -> None:
+        for i, box in enumerate(self._state.boxes):
+            self._settle(i, (*box.sending, *box.waiting), "given up: the targets were changed")
+        # Above every number in use, so that a late answer to the old ones is not taken for one of these.
+        number = 1 + max((box.number for box in self._state.boxes), default=0)
+        self._targets, self._state = targets, _empty(targets, number)
+
     # ---------------------------------------------------------------------------------- state
 
     def _keep(self, opened: Open) -> None:
@@ -241,6 +258,10 @@ def _same(opened: Open, alert: Alert) -> bool:
     return opened.alert.notice.key == alert.notice.key and opened.alert.account == alert.account
 
 
+def _empty(targets: tuple[Target, ...], number: int = 0) -> NoticesState:
+    return NoticesState(boxes=tuple(Outbox(number=number) for _ in targets))
+
+
 def _again(kept: NoticesState) -> NoticesState:
     """After a crash the deliveries under way are unknown: their alerts are sent again rather than lost."""
     boxes = tuple(
@@ -248,6 +269,3 @@ def _again(kept: NoticesState) -> NoticesState:
         for box in kept.boxes
     )
     return replace(kept, boxes=boxes)
-
-
-__all__ = ["LEVELS", "NoticesActor", "NoticesState", "TestAlerts"]

@@ -15,7 +15,11 @@ def start_delivery(
     """Deliver and call `done` with the outcome, in the delivering thread."""
 
     def run() -> None:
-        done(deliver(*message))
+        why: str | None = "the delivery broke off"
+        try:
+            why = deliver(*message)
+        finally:
+            done(why)
 
     threading.Thread(target=run, name="notice", daemon=True).start()
 
