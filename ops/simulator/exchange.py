@@ -180,7 +180,7 @@ class Exchange:
     def _link_back(self, order: Order) -> None:
         other = self.state.orders.get(order.linked_id) if order.linked_id is not None else None
         if other is not None and other.linked_id is None:
-            self.state.orders[other.id] = replace(other, linked_id=order.id)
+            self.state.keep(replace(other, linked_id=order.id))
 
     def _tried(self, now: datetime, order: Order, *, resting: bool) -> list[Change]:
         """Lets the present price work on an order: pull a trailing stop, set off a stop-limit, fill."""

@@ -54,7 +54,7 @@ def fill(state: State, now: datetime, order: Order, size: int, price: Fraction) 
 
 def stored(state: State, order: Order) -> Change:
     """Keeps an order's new state; live streams say "deleted" of an order that is over."""
-    state.orders[order.id] = order
+    state.keep(order)
     return Change(Action.DELETED if order.status in FINAL else Action.UPDATED, order)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -15,6 +17,7 @@ from ops.simulator.requests import Close, PartialClose
 from ops.simulator.rest import ENDPOINTS, Desk, Endpoint, Reply
 from ops.simulator.shapes import Json
 
+PING = "Status/ping"
 BARS = "History/retrieveBars"
 PROBLEM = "application/problem+json"
 WEB_PAGE = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -45,8 +48,12 @@ class Front:
         self._seq = count(1)
 
     async def ping(self, request: web.Request) -> web.StreamResponse:
-        self.requests["Status/ping"] += 1
-        return web.json_response("pong")
+        """The one GET, and the one request that needs no token."""
+        self.requests[PING] += 1
+        return await self._through_faults(request, PING, self._pong)
+
+    def _pong(self) -> web.Response:
+        return web.json_response("pong") if self._within_limits(PING) else _too_many(None)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """One REST request, through the faults, the rate limit and the token check, to its endpoint."""
@@ -58,14 +65,15 @@ class Front:
             return web.Response(status=404)
         self.requests[path] += 1
         call = self._kept(path, body, at, at_mono) if endpoint.acting else None
-        response = await self._through_faults(request, path, endpoint, body, call)
+        answered = partial(self._answered, request, path, endpoint, body, call)
+        response = await self._through_faults(request, path, answered)
         if call is not None:
             call.status = response.status
             self._gateway.bell.ring()
         return response
 
     async def _through_faults(
-        self, request: web.Request, path: str, endpoint: Endpoint, body: bytes, call: Call | None
+        self, request: web.Request, path: str, answered: Callable[[], web.Response]
     ) -> web.Response:
         switches = self._gateway.faults.request(path)
         for switch in switches:
@@ -74,7 +82,7 @@ class Front:
         spoilt = next((switch for switch in switches if switch.name != "delay"), None)
         if spoilt is not None and not spoilt.executed:
             return self._spoilt(request, spoilt)
-        response = self._answered(request, path, endpoint, body, call)
+        response = answered()
         for switch in switches:
             if switch.name == "delay" and switch.executed:
                 await asyncio.sleep(switch.seconds)

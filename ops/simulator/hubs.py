@@ -24,6 +24,9 @@ from ops.simulator.shapes import Json, without_nulls
 RECORD_END = "\x1e"
 PING = '{"type":6}' + RECORD_END
 
+#: Seconds that the end of a connection waits for the client's own close frame.
+CLOSE_WITHIN = 1.0
+
 type Hub = Literal["user", "market"]
 
 #: What a subscription method listens to. User hub topics but accounts are per account id.
@@ -184,7 +187,7 @@ class Hubs:
             connection.send(text)
         return len(connections)
 
-    async def cut(self) -> None:
+    def cut(self) -> None:
         """Resets every connection."""
         for connection in list(self.connections):
             connection.reset()
@@ -213,7 +216,7 @@ class Hubs:
         if not self._authorised(_token(request)):
             return web.Response(status=401)
         self._unused_ids.discard(connection_id or "")
-        ws = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=0)
+        ws = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=0, timeout=CLOSE_WITHIN)
         await ws.prepare(request)
         connection = Connection(next(self._numbers), hub, ws, request)
         if await _handshake(ws):

@@ -31,10 +31,10 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         self._site: web.SockSite | None = None
 
-    async def listen(self, wanted: bool) -> bool:
-        """Starts or stops listening; whether that was news."""
+    async def listen(self, wanted: bool) -> None:
+        """Starts or stops listening. Stopping cuts every connection, those kept alive for later too."""
         if wanted == (self._site is not None):
-            return False
+            return
         if wanted:
             self._site = web.SockSite(self._runner, self._socket, backlog=128)
             await self._site.start()
@@ -43,7 +43,9 @@ class Listener:
             self._site = None
             self._socket.close()
             self._socket = _bound(self._host, self.port)
-        return True
+            for handler in self._runner.server.connections if self._runner.server else ():
+                if handler.transport is not None:
+                    handler.transport.abort()
 
     def close(self) -> None:
         self._socket.close()
@@ -89,7 +91,7 @@ class RunningSimulator:
     async def stop(self) -> None:
         for chore in self._chores:
             chore.cancel()
-        await self.gateway.hubs.cut()
+        self.gateway.hubs.cut()
         await self._runner.cleanup()
         await self._control_runner.cleanup()
         if self._listener is not None:
@@ -138,8 +140,8 @@ class RunningSimulator:
         return answer
 
     async def _listen(self, wanted: bool) -> None:
-        if self._listener is not None and await self._listener.listen(wanted) and not wanted:
-            await self.gateway.hubs.cut()
+        if self._listener is not None:
+            await self._listener.listen(wanted)
 
 
 async def serve(settings: Settings, clock: Clock) -> RunningSimulator:

@@ -29,6 +29,9 @@ class State:
         self.trades: dict[int, Trade] = {}
         self.prices: dict[str, Price] = {}
         self.tapes: dict[str, Tape] = {}
+        self._working: dict[str, dict[int, None]] = {}
+        self._legs: dict[int, list[int]] = {}
+        self._tags: set[tuple[int, str]] = set()
         first = int(started.timestamp() * 1000)
         self._order_ids, self._trade_ids = count(first), count(first + 100_000_000)
         self._position_ids = count(first + 200_000_000)
@@ -71,12 +74,27 @@ class State:
     def orders_of(self, account_id: int) -> Iterator[Order]:
         return (order for order in self.orders.values() if order.account_id == account_id)
 
+    def keep(self, order: Order) -> None:
+        """Remembers an order as it is now, and what it is looked up by."""
+        if order.id not in self.orders and order.parent_id is not None:
+            self._legs.setdefault(order.parent_id, []).append(order.id)
+        if order.tag is not None:
+            self._tags.add((order.account_id, order.tag))
+        working = self._working.setdefault(order.contract_id, {})
+        if order.status is Status.OPEN:
+            working[order.id] = None
+        else:
+            working.pop(order.id, None)
+        self.orders[order.id] = order
+
     def working(self, contract_id: str) -> list[Order]:
         """Orders that a price can fill, oldest first."""
-        return [o for o in self.orders.values() if o.contract_id == contract_id and o.status is Status.OPEN]
+        return [self.orders[order_id] for order_id in sorted(self._working.get(contract_id, ()))]
 
     def tag_used(self, account_id: int, tag: str) -> bool:
-        return any(order.tag == tag for order in self.orders_of(account_id))
+        return (account_id, tag) in self._tags
 
     def children(self, order_id: int) -> list[Order]:
-        return [o for o in self.orders.values() if o.parent_id == order_id and o.status not in FINAL]
+        """The bracket legs of an order that are not over."""
+        legs = [self.orders[leg] for leg in self._legs.get(order_id, ())]
+        return [leg for leg in legs if leg.status not in FINAL]

@@ -65,6 +65,15 @@ class TestHttpErrors:
         play(scene)
 
 
+def test_ping_can_fail_as_any_request(play):
+    async def scene(world):
+        await world.op("fault", name="http_503", path="Status/*")
+        async with world.http.get(f"{world.simulator.urls.api_url}/Status/ping") as answer:
+            assert answer.status == 503
+
+    play(scene)
+
+
 @shows("html", "bad_json")
 @pytest.mark.parametrize(("name", "begins"), [("html", "<!DOCTYPE html>"), ("bad_json", '{"success":true')])
 def test_answer_is_200_but_not_json(play, name, begins):
@@ -375,6 +384,8 @@ def test_gateway_that_is_down_refuses_connections_and_comes_back_on_the_same_por
         async with aiohttp.ClientSession() as http:
             with pytest.raises(aiohttp.ClientConnectorError):
                 await http.get(f"{world.simulator.urls.api_url}/Status/ping")
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await world.rest("Account/search")  # on a connection that was kept alive
             await world.op("fault", name="down", on=False)
             async with http.get(f"{world.simulator.urls.api_url}/Status/ping") as answer:
                 assert answer.status == 200
