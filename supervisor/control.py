@@ -139,7 +139,7 @@ class _Call[Parts](Struct, frozen=True):
         except Refused as no:
             return refusal(request_id, no)
         except Exception as error:  # a border: a fault in answering must not end the guard
-            log.error("control.failed", command=name, exc_info=error)
+            log.exception("control.failed", error, command=name)
             why = f"cannot do {name}: {type(error).__name__}"
             return refusal(request_id, Refused(Exit.FAILED, why, "see riskd logs"))
 

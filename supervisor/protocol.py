@@ -117,13 +117,13 @@ class AskWhy(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AskHistory(Struct, frozen=True, forbid_unknown_fields=True):
+    """The newest `limit` lines, oldest first."""
+
     since: datetime | None = None
     until: datetime | None = None
-    kinds: tuple[str, ...] = ()
+    kind: str | None = None
     account: str | None = None
-    after: str | None = None
-    """Continue behind the entry with this id (a page of a longer answer)."""
-    limit: int = 500
+    limit: int = 200
 
 
 class AskLogs(Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,7 +144,6 @@ class AskExport(Struct, frozen=True, forbid_unknown_fields=True):
     what: Literal["logs", "history", "trades", "audit"]
     since: datetime | None = None
     until: datetime | None = None
-    after: str | None = None
     limit: int = 500
 
 
