@@ -1,0 +1,183 @@
+"""Starting and ending the guard: up, down, restart, reload."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from ops.cli import words
+from ops.cli.page import talk
+from ops.cli.place import Place, admin_secret, confirm, now
+from supervisor.home import Home
+from supervisor.identity import recorded
+from supervisor.protocol import DoReload, DoStop, Exit, Nothing, OfAccounts, Refused
+
+STOP_S = 20.0
+Timeout = Annotated[float, typer.Option("--timeout", metavar="S", help="How long to wait until it guards.")]
+
+
+def up(
+    ctx: typer.Context,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay: for service managers and containers.")
+    ] = False,
+    timeout: Timeout = 90.0,
+) -> None:
+    """Start the guard and return when it is guarding.
+
+    A refused login ends it with 1; an unreachable gateway leaves it up, blind and retrying (exit 5).
+    """
+    from ops.cli import start
+
+    place: Place = ctx.obj
+    home = place.home
+    _make(home)
+    _refuse_second(home)
+    loaded = start.read_configuration(place)
+    start.settle_test_clock(loaded)
+    home.ended.unlink(missing_ok=True)
+    more = start.start_simulator(home, loaded) if loaded.settings.gateway.kind == "simulator" else []
+    command = start.watchdog_command(home, loaded, start.daemon_arguments(place, more))
+    if foreground:
+        sys.stdout.flush()
+        os.chdir(home.folder)
+        os.execv(command[0], command)
+    talk(f"starting in {home.folder}")
+    _wait(place, start.detach(home, command), timeout)
+
+
+def _make(home: Home) -> None:
+    try:
+        home.make()
+    except OSError as error:
+        why = f"cannot use {home.folder} as the home: {error.strerror}"
+        raise Refused(Exit.FAILED, why, "name another with --home or RISKD_HOME") from None
+
+
+def _refuse_second(home: Home) -> None:
+    watchdog, daemon = recorded(home.watchdog), recorded(home.daemon)
+    if watchdog is not None:
+        guard = f"watchdog {watchdog.pid}" + (f", daemon {daemon.pid}" if daemon else "")
+        why = f"cannot start in {home.folder}: riskd runs there already ({guard})"
+        raise Refused(Exit.FAILED, why, "riskd status shows it")
+
+
+def _wait(place: Place, watchdog: subprocess.Popen[bytes] | None, timeout_s: float) -> None:
+    from ops.cli import start
+
+    state = start.wait_until_guarding(place.home, watchdog, timeout_s)
+    if state in ("guarding", "locked"):
+        place.page.line(f"{place.page.dot(state)} {place.page.state(state.upper())}  {place.home.folder}")
+        return
+    answer = place.ask("status", OfAccounts())
+    for reason in answer["reasons"]:
+        talk(f"  ! {reason['text']}")
+    place.page.line(
+        f"{place.page.dot(state)} {place.page.state(state.upper())}  it stays up and goes on trying"
+    )
+    raise typer.Exit(Exit.DEGRADED)
+
+
+def down(
+    ctx: typer.Context,
+    leave_open: Annotated[
+        bool,
+        typer.Option("--leave-open", help="End it although positions are open: nobody guards them then."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """End the guard: daemon and watchdog. Asks while positions are open."""
+    place: Place = ctx.obj
+    home = place.home
+    watchdog = recorded(home.watchdog)
+    try:
+        open_ = _open_positions(place)
+    except Refused as no:
+        if no.code is not Exit.NOT_RUNNING or watchdog is None:
+            raise
+        _end_watchdog_alone(home)
+        place.page.line("the guard has ended")
+        return
+    if open_ and not leave_open:
+        confirm(f"{open_} open: nobody will guard that. End the guard?", yes=yes, hint="add --leave-open")
+    daemon = recorded(home.daemon)
+    place.ask("down", DoStop(leave_open=leave_open or bool(open_)))
+    _wait_gone(home, daemon, watchdog)
+    place.page.line("the guard has ended")
+
+
+def _open_positions(place: Place) -> str:
+    answer = place.ask("positions", OfAccounts())
+    return ", ".join(f"{p['account']} {p['root']} {words.size(p['size'])}" for p in answer["positions"])
+
+
+def _end_watchdog_alone(home: Home) -> None:
+    """The daemon does not answer (it is being replaced, or hangs): have the watchdog end it."""
+    from ops.watchdog.process import end_recorded
+    from supervisor.roles import AdminSecret
+
+    kept = AdminSecret(home.admin_secret)
+    if kept.is_set() and not kept.is_right(admin_secret(home)):
+        raise Refused(Exit.NOT_PERMITTED, "cannot end the guard without the admin secret")
+    try:
+        end_recorded(home.watchdog, STOP_S)
+        end_recorded(home.daemon, STOP_S)
+    except PermissionError:
+        raise Refused(Exit.NOT_PERMITTED, "cannot end the guard: it belongs to another user") from None
+
+
+def _wait_gone(home: Home, daemon: object, watchdog: object) -> None:
+    until = time.monotonic() + STOP_S
+    while time.monotonic() < until:
+        left = [
+            name
+            for name, was, path in (("daemon", daemon, home.daemon), ("watchdog", watchdog, home.watchdog))
+            if was is not None and recorded(path) == was
+        ]
+        if not left:
+            from ops.watchdog.process import end_recorded
+
+            end_recorded(home.simulator)
+            return
+        time.sleep(0.05)
+    raise Refused(
+        Exit.UNKNOWN, f"the {' and the '.join(left)} did not end within {STOP_S:g} s", "riskd status"
+    )
+
+
+def restart(ctx: typer.Context, timeout: Timeout = 90.0) -> None:
+    """Replace the daemon by a fresh one, which restores its state; leaves safe mode."""
+    place: Place = ctx.obj
+    before = recorded(place.home.daemon)
+    place.ask("restart", Nothing())
+    until = time.monotonic() + STOP_S
+    while recorded(place.home.daemon) == before:
+        if time.monotonic() > until:
+            raise Refused(Exit.UNKNOWN, "the daemon did not end to be replaced", "riskd status")
+        time.sleep(0.05)
+    _wait(place, None, timeout)
+
+
+def reload(ctx: typer.Context) -> None:
+    """Read the configuration again. Tightening is immediate, loosening may have to wait.
+
+    Where the new one is mistaken the old one stays in force.
+    """
+    place: Place = ctx.obj
+    files = tuple(str(file.absolute()) for file in place.files) if place.config else ()
+    answer: dict[str, Any] = place.ask("reload", DoReload(files, place.sets)) or {}
+    for change in answer.get("changes", ()):
+        place.page.line(f"  {change}")
+    for pending in answer.get("pending", ()):
+        at = words.parsed(pending.get("effective_at"))
+        place.page.line(
+            f"  waits until {words.until(at, now())}: {pending.get('change')} ({pending.get('id')})"
+        )
+    for part in answer.get("needs_restart", ()):
+        place.page.line(f"  needs riskd restart: {part}")
+    place.page.line(str(answer.get("text") or "reloaded"))

@@ -1,0 +1,225 @@
+"""Starting the guard: configuration, simulator, watchdog; and waiting until it guards.
+
+The daemon outlives this process: everything started here is detached, and ended again if the start fails.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.clock import TEST_CLOCK, clock_from
+from ops import client
+from ops.cli.page import talk
+from ops.cli.place import Place
+from ops.watchdog.process import end_recorded
+from supervisor.home import Home
+from supervisor.identity import Identity, identity_of, recorded
+from supervisor.protocol import Exit, OfAccounts, Refused
+
+if TYPE_CHECKING:
+    from config.load import Loaded
+
+SIMULATOR_S = 20.0
+BLIND_S = 5.0
+"""How long a started daemon may be blind before `up` leaves it to its retries."""
+LOOK_S = 0.1
+DEMO_LOGIN = ("demo-user", "demo-key-1234567890")
+KEY_VARIABLE = "RISKD_SIMULATOR_KEY"
+
+
+def read_configuration(place: Place) -> Loaded:
+    """The configuration as `up` would use it; every mistake is printed and ends the command with 78."""
+    from config.load import load
+    from config.mistakes import ConfigurationMistakes, rendered
+
+    env_file = Path(place.env_file) if place.env_file else None
+    try:
+        loaded = load(place.files, place.sets, os.environ, env_file)
+    except ConfigurationMistakes as error:
+        count = len(error.mistakes)
+        talk(rendered(error.mistakes))
+        raise Refused(
+            Exit.BAD_CONFIG,
+            f"cannot use this configuration: {count} mistake{'s' if count > 1 else ''}",
+            "riskd config init writes a first one" if not place.files[0].exists() else "",
+        ) from None
+    for warning in loaded.warnings:
+        talk(f"warning: {warning}")
+    return loaded
+
+
+def settle_test_clock(loaded: Loaded) -> None:
+    """Turn the test clock's instant into an offset for all children; refuse it where money is real."""
+    if not os.environ.get(TEST_CLOCK):
+        return
+    from config.fields import is_loopback
+
+    gateway = loaded.settings.gateway
+    if not loaded.settings.chaos.enabled or not all(is_loopback(url) for url in gateway.urls):
+        why = f"cannot use {TEST_CLOCK}: it needs chaos.enabled and a gateway on loopback"
+        raise Refused(Exit.BAD_CONFIG, why, f"unset {TEST_CLOCK}")
+    try:
+        clock_from(os.environ)
+    except ValueError as error:
+        raise Refused(Exit.BAD_CONFIG, str(error)) from None
+
+
+def start_simulator(home: Home, loaded: Loaded) -> list[str]:
+    """Start the simulated gateway on a free port; the settings that point the daemon at it."""
+    end_recorded(home.simulator)
+    with home.simulator_out.open("ab") as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ops.simulator"],
+            cwd=home.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    identity = identity_of(child.pid) or Identity(child.pid, 0)
+    home.simulator.write_bytes(msgspec.json.encode(identity))
+    urls = _first_line(child)
+    if urls is None:
+        end_recorded(home.simulator)
+        raise Refused(Exit.FAILED, "cannot start the simulator", f"see {home.simulator_out}")
+    home.simulator.write_bytes(msgspec.json.encode({**msgspec.structs.asdict(identity), **urls}))
+    talk(f"simulated gateway at {urls['api_url']} (control {urls['control_url']})")
+    sets = [f"gateway.{key}={urls[key]}" for key in ("api_url", "user_hub_url", "market_hub_url")]
+    if loaded.settings.gateway.username is None:
+        os.environ[KEY_VARIABLE] = DEMO_LOGIN[1]
+        sets += [f"gateway.username={DEMO_LOGIN[0]}", f"gateway.api_key={{env: {KEY_VARIABLE}}}"]
+    return sets
+
+
+def _first_line(child: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+    assert child.stdout is not None
+    until = time.monotonic() + SIMULATOR_S
+    line = b""
+    with child.stdout:
+        while not line.endswith(b"\n"):
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([child.stdout], [], [], left)[0]:
+                return None
+            part = os.read(child.stdout.fileno(), 4096)
+            if not part:
+                return None
+            line += part
+    with suppress(msgspec.DecodeError):
+        return msgspec.json.decode(line, type=dict[str, Any])
+    return None
+
+
+def watchdog_command(home: Home, loaded: Loaded, daemon: Sequence[str]) -> list[str]:
+    limits = loaded.settings.watchdog
+    return [
+        *(sys.executable, "-P", "-m", "ops.watchdog", "--home", str(home.folder)),
+        *("--heartbeat-deadline", f"{limits.heartbeat_deadline.total_seconds():g}"),
+        *("--memory-limit-mb", str(limits.memory_limit_mb)),
+        *("--", *daemon),
+    ]
+
+
+def daemon_arguments(place: Place, more_sets: Sequence[str]) -> list[str]:
+    """What the daemon needs to read the same configuration again by itself."""
+    arguments: list[str] = []
+    for file in place.files:
+        arguments += ["--config", str(file.absolute())]
+    for assignment in (*place.sets, *more_sets):
+        arguments += ["--set", assignment]
+    if place.env_file:
+        arguments += ["--env-file", str(Path(place.env_file).absolute())]
+    return arguments
+
+
+def detach(home: Home, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    with home.watchdog_out.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=home.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+class Phase(msgspec.Struct):
+    """The part of HOME/run/daemon.json that tells where a starting daemon is."""
+
+    pid: int = 0
+    phase: str = ""
+
+
+class Ended(msgspec.Struct):
+    exit: int = 1
+    why: str = "it ended"
+    hint: str = ""
+
+
+def wait_until_guarding(home: Home, watchdog: subprocess.Popen[bytes] | None, timeout_s: float) -> str:
+    """The state once it is decided: guarding, locked, degraded, or blind and retrying.
+
+    Raises Refused with the daemon's own reason when it ended, with exit 8 when nothing is decided in time.
+    """
+    until = time.monotonic() + timeout_s
+    told, ready_at = "", 0.0
+    while time.monotonic() < until:
+        if watchdog is not None and watchdog.poll() is not None:
+            raise ended(home, watchdog.returncode)
+        phase = read_phase(home)
+        if phase.phase and phase.phase != told:
+            told = phase.phase
+            talk(f"  {told}")
+        if told == "ready" and not ready_at:
+            ready_at = time.monotonic()
+        state = _state(home, phase.pid)
+        if state in ("guarding", "locked", "degraded", "safe_mode"):
+            return state
+        if state == "blind" and ready_at and time.monotonic() - ready_at > BLIND_S:
+            return state
+        time.sleep(LOOK_S)
+    raise Refused(
+        Exit.UNKNOWN,
+        f"not guarding after {timeout_s:g} s ({told or 'no sign of the daemon'}); it goes on starting",
+        f"riskd status shows it; its output is in {home.daemon_out}",
+    )
+
+
+def _state(home: Home, pid: int) -> str | None:
+    """What the daemon with this pid says of itself; None while it does not answer."""
+    try:
+        raw = client.call(home, "status", OfAccounts(), deadline_s=2.0)
+    except Refused as no:
+        if no.code is Exit.NOT_PERMITTED:
+            raise
+        return None
+    answer: dict[str, Any] = msgspec.msgpack.decode(raw)
+    return str(answer["state"]) if not pid or answer["daemon"]["pid"] == pid else None
+
+
+def read_phase(home: Home) -> Phase:
+    """Where the running daemon is in its start; empty when none runs."""
+    if recorded(home.daemon) is None:
+        return Phase()
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(home.daemon.read_bytes(), type=Phase)
+    return Phase()
+
+
+def ended(home: Home, code: int) -> Refused:
+    """Why the guard ended, as it said itself."""
+    why = Ended(code)
+    with suppress(OSError, msgspec.DecodeError):
+        why = msgspec.json.decode(home.ended.read_bytes(), type=Ended)
+    known = why.exit if why.exit in (Exit.FAILED, Exit.BAD_CONFIG, Exit.NOT_PERMITTED) else Exit.FAILED
+    return Refused(Exit(known), why.why, why.hint or f"its output is in {home.daemon_out}")
