@@ -198,6 +198,12 @@ def test_early_close_of_the_operator_is_read_in_the_trading_days_zone() -> None:
     assert read.session_end("main", chicago("2026-09-09 09:00")) == new_york("2026-09-09 12:15")
 
 
+def test_early_close_of_the_table_is_chicago_time_whatever_the_trading_days_zone() -> None:
+    read = calendar(trading_day={"reset": "18:00", "timezone": "America/New_York"})
+
+    assert read.session_end("main", chicago("2026-11-27 09:00")) == chicago("2026-11-27 12:00")
+
+
 def test_early_close_later_than_the_end_changes_nothing() -> None:
     read = calendar(holidays={"early_closes": [{"date": "2026-09-09", "close": "16:00"}]})
 
@@ -213,6 +219,8 @@ def test_early_close_later_than_the_end_changes_nothing() -> None:
         ),  # over a weekend and a Monday the operator closes
         ("2025-12-24 12:00", "2025-12-26 08:30"),
         ("2025-12-31 15:00", "2026-01-02 08:30"),
+        ("2026-09-09 08:29:59", "2026-09-09 08:30"),
+        ("2026-09-09 08:30:00", "2026-09-10 08:30"),
     ],
 )
 def test_next_session_start_skips_what_has_no_window(now: str, start: str) -> None:
@@ -287,6 +295,14 @@ def test_overnight_window_that_an_early_close_precedes_is_none() -> None:
     )
 
     assert read.session_window("globex", date(2026, 9, 15)) is None
+
+
+def test_overnight_from_an_hour_to_the_same_hour_runs_round_the_clock() -> None:
+    read = calendar(sessions={"day": {"start": "17:00", "end": "17:00", "overnight": True, "days": ["tue"]}})
+
+    assert read.session_window("day", date(2026, 9, 9)) == Window(
+        chicago("2026-09-08 17:00"), chicago("2026-09-09 17:00")
+    )
 
 
 def test_overnight_that_ends_on_its_own_day_is_an_ordinary_window() -> None:

@@ -42,6 +42,10 @@ def test_root_of_nasdaq_is_never_the_micro() -> None:
     assert root_of("CON.F.US.ENQ.Z25") != root_of("CON.F.US.MNQ.Z25")
 
 
+def test_root_of_known_code_is_not_overruled_by_the_contract_name() -> None:
+    assert root_of("CON.F.US.TYA.Z25", "ZBZ5") == "ZN"
+
+
 def test_root_of_unlisted_code_is_settled_by_the_contract_name() -> None:
     assert root_of("CON.F.US.QQX.Z25", "ZNZ5") == "ZN"
 

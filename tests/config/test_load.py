@@ -180,8 +180,18 @@ def test_secret_in_the_file_is_never_shown(write: Any) -> None:
     assert len(found) == 2
     assert "hunter2" not in rendered(found)
 
-    found = refused(write("gateway:\n  api_key: 'hunter2\n"))
-    assert "hunter2" not in rendered(found)
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gateway:\n  api_key: 'hunter2\n",
+        "gateway: {api_key: hunter2, x: [}\n",
+        "gateway: {kind: simulator, api_key:\n  hunter2}\naccounts: all\n",
+        "alerts:\n  - to: https://hunter2\n    : [\n",
+    ],
+)
+def test_secret_on_a_line_that_cannot_be_read_is_never_shown(write: Any, text: str) -> None:
+    assert "hunter2" not in rendered(refused(write(text)))
 
 
 def test_yaml_words_are_read_as_written(write: Any) -> None:
@@ -228,6 +238,12 @@ def test_mistake_of_a_layer_is_placed_in_that_layer(write: Any) -> None:
     (mistake,) = refused(first, second)
 
     assert (mistake.file, mistake.line, mistake.column) == (str(second), 1, 32)
+
+
+def test_enabled_beside_mode_in_one_file_is_a_mistake(write: Any) -> None:
+    (mistake,) = refused(write(BASE + "rules: {max_contracts: {mode: armed, enabled: false}}\n"))
+
+    assert "twice" in mistake.text
 
 
 @pytest.mark.parametrize(
@@ -444,6 +460,14 @@ def test_digest_is_the_same_for_the_same_settings_only(loaded: Loaded, write: An
     other = load([write(BASE)]).settings
 
     assert digest(same) == digest(loaded.settings) != digest(other)
+
+
+def test_canonical_does_not_depend_on_the_order_of_writing(write: Any) -> None:
+    each = "rules: {max_contracts_per_instrument: {limits: {%s}}}\n"
+    one = load([write(BASE + each % "MNQ: 1, ES: 2")]).settings
+    other = load([write(each % "ES: 2, MNQ: 1" + BASE)]).settings
+
+    assert canonical(one) == canonical(other)
 
 
 def test_diff_names_keys_with_old_and_new(write: Any) -> None:

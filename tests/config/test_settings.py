@@ -31,7 +31,9 @@ def mistakes(**parts: Any) -> dict[str, str]:
     """Key -> whole message of every mistake."""
     with pytest.raises(ConfigurationMistakes) as refused:
         settings(**parts)
-    return {mistake.key: f"{mistake.text}. {mistake.hint}" for mistake in refused.value.mistakes}
+    found = {mistake.key: f"{mistake.text}. {mistake.hint}" for mistake in refused.value.mistakes}
+    assert len(found) == len(refused.value.mistakes)  # none is said twice
+    return found
 
 
 def test_every_rule_is_named_as_its_key() -> None:
@@ -204,6 +206,13 @@ def test_mistake_is_found_at_its_key_with_a_hint(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("parts", NO_MISTAKES, ids=str)
 def test_what_fits_together_is_no_mistake(parts: dict[str, Any]) -> None:
     settings(**parts)
+
+
+def test_refused_value_convicts_no_other() -> None:
+    """Without its limit the daily rule would have the default of -500, which the position's limit exceeds."""
+    found = mistakes(rules={"daily_realized_loss": {"limit": 1000}, "daily_unrealized_loss": {"limit": -600}})
+
+    assert list(found) == ["rules.daily_realized_loss.limit"]
 
 
 def test_relation_is_judged_for_every_account_with_its_overrides() -> None:
