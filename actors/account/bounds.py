@@ -36,7 +36,8 @@ def _side(bound: Bound, snapshot: AccountSnapshot) -> object:
             return tuple(p.contract for p in snapshot.positions if _within(bound, p.unrealized_profit))
         case Measure.PROFIT_MARK:
             marks = (p.profit_mark for p in snapshot.positions if p.contract == bound.contract)
-            return _within(bound, next(marks, None))
+            mark = next(marks, None)
+            return _within(bound, mark) if bound.limits else mark
         case _:
             assert_never(bound.measure)
 

@@ -22,7 +22,6 @@ from actors.messages import (
     ContractId,
     Demand,
     Figure,
-    Notice,
     Now,
     Order,
     OrderAtMost,
@@ -53,8 +52,6 @@ class LimitState(Struct, frozen=True, gc=False):
 
     episodes: Episodes = Episodes()
     orders: tuple[OrderId, ...] = ()
-    flattening: bool = False
-    """A flatten was begun and is not finished; it is carried through although the count is back."""
 
 
 class Group(Struct, frozen=True, gc=False):
@@ -97,21 +94,12 @@ class ContractLimits(Machine[LimitState]):
         used = {g.key: (Fraction(_count_now(g), g.limit), _near_text(g)) for g in groups if g.limit}
         episodes, notices = near_alerts(episodes, self.name, snapshot.day, used, self._alert_at)
         if self._action == "flatten":
-            return self._flatten(state, snapshot, episodes, notices)
+            flat = (AccountFlat(),) if over else ()
+            return Judgement(LimitState(episodes), breaches_of(episodes), flat, notices=notices)
         cuts = self._cuts(over)
         orders, order_demands = self._orders(state, snapshot, over, cuts)
         demands: tuple[Demand, ...] = (*(AtMost(c, abs(size)) for c, size in cuts.items()), *order_demands)
         return Judgement(LimitState(episodes, orders), breaches_of(episodes), demands, notices=notices)
-
-    def _flatten(
-        self, state: LimitState, snapshot: AccountSnapshot, episodes: Episodes, notices: tuple[Notice, ...]
-    ) -> Judgement[LimitState]:
-        anything = bool(snapshot.positions or working(snapshot))
-        flattening = anything and (bool(episodes.open) or state.flattening)
-        demands = (AccountFlat(),) if flattening else ()
-        return Judgement(
-            LimitState(episodes, (), flattening), breaches_of(episodes), demands, notices=notices
-        )
 
     def _cuts(self, over: Iterable[Group]) -> dict[ContractId, int]:
         """The size, signed, that each contract to be closed or cut may keep."""

@@ -10,6 +10,7 @@ back afterwards, and the breach has the same name whenever it is found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import ClassVar
 
@@ -32,21 +33,14 @@ from actors.money import money_text
 from config.settings import DailyRealizedLoss, DailyRealizedProfit
 
 from . import sandbox
-from .episodes import UNNUMBERED, Episodes, covered, follow, near_alerts
+from .episodes import UNNUMBERED, Episodes, covered, follow, near_alerts, on_day
 from .exposure import in_order, working
-from .locks import Resets, lock_for, standing
+from .locks import Resets, asked_for, lock_for
 from .machine import Machine, breaches_of
 from .rule import Bound, Judgement, Measure, Probe, Wake
 from .worth import Side, acts_at, marks_text, position_inputs
 
 ACCOUNT = "*"
-
-
-class DayState(Struct, frozen=True, gc=False):
-    """Whether the day is over, and the lock that says so."""
-
-    episodes: Episodes = Episodes()
-    lock: Lock | None = None
 
 
 class Crossing(Struct, frozen=True, gc=False):
@@ -62,7 +56,7 @@ class Crossing(Struct, frozen=True, gc=False):
         return f"fill:{self.booked.fill.id}"
 
 
-class DailyPnl(Machine[DayState]):
+class DailyPnl(Machine[Episodes]):
     """The machine of both rules; a subclass says which side, and from where on."""
 
     side: ClassVar[Side]
@@ -82,8 +76,8 @@ class DailyPnl(Machine[DayState]):
         near = () if alert_at is None else (self._bound(limit * alert_at),)
         self._bounds = (self._bound(limit), *near) if include_unrealized else ()
 
-    def initial(self) -> DayState:
-        return DayState()
+    def initial(self) -> Episodes:
+        return Episodes()
 
     def bounds(self, snapshot: AccountSnapshot) -> tuple[Bound, ...]:
         return self._bounds
@@ -95,27 +89,30 @@ class DailyPnl(Machine[DayState]):
 
     # ------------------------------------------------------------------------------ judge
 
-    def judge(self, state: DayState, snapshot: AccountSnapshot, now: Now) -> Judgement[DayState]:
+    def judge(self, state: Episodes, snapshot: AccountSnapshot, now: Now) -> Judgement[Episodes]:
         crossings = self._crossings(snapshot)
         seen = self._seen(state, snapshot, crossings)
-        episodes = follow(state.episodes, self.name, snapshot.day, seen)
-        if ACCOUNT in episodes.open or ACCOUNT in state.episodes.open:
+        episodes = follow(state, self.name, snapshot.day, seen)
+        if ACCOUNT in episodes.open or ACCOUNT in state.open:
             for crossing in crossings:
                 episodes = covered(episodes, None, crossing.cause)
-        began = episodes.new_since(state.episodes)
-        locks = [lock_for(breach, "until_reset", self._calendar, flatten=True) for breach in began]
-        lock, said = standing(state.lock, locks, now.wall)
+        lock = asked_for(
+            self._locks(episodes.new_since(state)), self._locks(episodes.open.values()), now.wall
+        )
         value = self._value(snapshot)
         near = {ACCOUNT: (self.side.used(value, self._limit), self._near_text(value))}
         episodes, notices = near_alerts(episodes, self.name, snapshot.day, near, self._alert_at)
         exposed = bool(snapshot.positions or working(snapshot))
         return Judgement(
-            DayState(episodes, lock),
+            episodes,
             breaches_of(episodes),
             (AccountFlat(),) if exposed and ACCOUNT in episodes.open else (),
-            lock=said,
+            lock=lock,
             notices=notices,
         )
+
+    def _locks(self, breaches: Iterable[Breach]) -> list[Lock]:
+        return [lock_for(breach, "until_reset", self._calendar, flatten=True) for breach in breaches]
 
     def _crossings(self, snapshot: AccountSnapshot) -> list[Crossing]:
         """Each fill of the day that took the closed P&L over the limit."""
@@ -130,10 +127,10 @@ class DailyPnl(Machine[DayState]):
         return found
 
     def _seen(
-        self, state: DayState, snapshot: AccountSnapshot, crossings: list[Crossing]
+        self, state: Episodes, snapshot: AccountSnapshot, crossings: list[Crossing]
     ) -> dict[str, Breach]:
         seen = dict[str, Breach]()
-        known = state.episodes.open.get(ACCOUNT)
+        known = state.open.get(ACCOUNT)
         for crossing in crossings:
             if crossing.lasts:
                 seen[ACCOUNT] = self._closed_breach(crossing, snapshot)
@@ -145,10 +142,9 @@ class DailyPnl(Machine[DayState]):
             seen[ACCOUNT] = self._open_breach(snapshot)
         return seen
 
-    def _missed(self, crossing: Crossing, state: DayState, snapshot: AccountSnapshot) -> bool:
+    def _missed(self, crossing: Crossing, state: Episodes, snapshot: AccountSnapshot) -> bool:
         """Crossed and won back since it was last judged."""
-        today = state.episodes if state.episodes.day == snapshot.day else Episodes()
-        return not self._was_open(crossing) and not today.began(None, crossing.cause)
+        return not self._was_open(crossing) and not on_day(state, snapshot.day).began(None, crossing.cause)
 
     def _was_open(self, crossing: Crossing) -> bool:
         """A lockout's flatten only closed what had gone over the limit on the screen before."""
@@ -203,7 +199,7 @@ class DailyPnl(Machine[DayState]):
     def _near_text(self, value: Exact) -> str:
         return f"the day's P&L is {money_text(value)} of {money_text(self._limit)}"
 
-    def figure(self, state: DayState, snapshot: AccountSnapshot) -> Figure:
+    def figure(self, state: Episodes, snapshot: AccountSnapshot) -> Figure:
         """The day's P&L, and with one open contract the price at which the day would be over."""
         value = self._value(snapshot)
         left: Exact = (self._limit - value) * self.side.value

@@ -1,8 +1,8 @@
 """Lockouts as rules ask for them: how long, and which one stands when there are several.
 
-A rule repeats the lock that should stand in every verdict, so that losing one changes nothing. A
-lock begun by a new breach is said at least once even beside a longer one: an admin may have lifted
-the longer one, which the rule cannot know.
+A rule repeats its lock for as long as the breach lasts, so that a lost verdict changes nothing. A lock
+begun by a new breach is asked for once even beside a longer one: an admin may have lifted the longer
+one, which the rule cannot know.
 """
 
 from __future__ import annotations
@@ -49,17 +49,15 @@ def later(one: Lock | None, other: Lock | None) -> Lock | None:
     return max(one, other, key=lambda lock: (lock.until, lock.since))
 
 
-def latest(locks: Iterable[Lock | None], now: datetime) -> Lock | None:
+def latest(locks: Iterable[Lock], now: datetime) -> Lock | None:
     """The last to end of those still in force."""
     standing: Lock | None = None
     for lock in locks:
-        if lock is not None and in_force(lock, now):
+        if in_force(lock, now):
             standing = later(standing, lock)
     return standing
 
 
-def standing(before: Lock | None, new: Iterable[Lock], now: datetime) -> tuple[Lock | None, Lock | None]:
-    """The lock to remember and the lock to ask for now, given those that new breaches bring."""
-    fresh = latest(new, now)
-    kept = latest((before, fresh), now)
-    return kept, fresh or kept
+def asked_for(new: Iterable[Lock], standing: Iterable[Lock], now: datetime) -> Lock | None:
+    """The lock to ask for: of breaches that just began, else of those that last."""
+    return latest(new, now) or latest(standing, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import msgspec
@@ -41,6 +42,11 @@ class Machine[State: Struct]:
     def decode(self, body: bytes) -> State:
         """The state as written; raises `msgspec.MsgspecError` for a body that is not one."""
         return msgspec.msgpack.decode(body, type=type(self.initial()))
+
+
+def instant_text(instant: datetime) -> str:
+    """UTC as ISO 8601 with `Z`, to the second."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def breaches_of(episodes: Episodes) -> tuple[Breach, ...]:

@@ -2,20 +2,15 @@
 
 By position, only the contract that reached the limit is closed; the others and their stops stay. By
 account, the sum counts and everything is closed. Taking profit may instead move the stop to entry.
-
-Once the limit is reached the position is closed for good, also if the price comes back while the
-close is on its way: an order that was refused at first is not taken back.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from typing import ClassVar, Literal
-
-from msgspec import Struct
 
 from actors.messages import (
     AccountFlat,
@@ -38,9 +33,8 @@ from config.settings import DailyUnrealizedLoss, MaxUnrealizedProfit
 from . import sandbox
 from .episodes import UNNUMBERED, Episodes, follow, near_alerts
 from .exposure import working
-from .locks import Resets, lock_for, standing
+from .locks import Resets, asked_for, lock_for
 from .machine import Machine, breaches_of
-from .protection import is_covered_at, market
 from .rule import Bound, Judgement, Measure, Probe, Wake
 from .worth import Side, acts_at, mark_text, marks_text, position_inputs
 
@@ -49,27 +43,7 @@ PROBE_TICKS = 1000
 """How far the made-up price of a probe moves at most."""
 
 
-class Hit(Struct, frozen=True, gc=False):
-    """A position that reached the limit: the demand on it stands until it is gone."""
-
-    long: bool
-    opened_at: datetime
-
-    def still(self, position: PositionView) -> bool:
-        """Whether this is that position, or the opposite one that came of closing it."""
-        return (position.size > 0) != self.long or position.opened_at <= self.opened_at
-
-
-class OpenState(Struct, frozen=True, gc=False):
-    """Positions (or the account) that reached the limit, and the lock that came of it."""
-
-    episodes: Episodes = Episodes()
-    hit: dict[ContractId, Hit] = {}
-    flattening: bool = False
-    lock: Lock | None = None
-
-
-class PositionPnl(Machine[OpenState]):
+class PositionPnl(Machine[Episodes]):
     """The machine of both rules; a subclass says which side, and from where on."""
 
     side: ClassVar[Side]
@@ -88,8 +62,8 @@ class PositionPnl(Machine[OpenState]):
         near = () if config.alert_at is None else (self._bound(limit * config.alert_at),)
         self._bounds = (self._bound(limit), *near)
 
-    def initial(self) -> OpenState:
-        return OpenState()
+    def initial(self) -> Episodes:
+        return Episodes()
 
     def bounds(self, snapshot: AccountSnapshot) -> tuple[Bound, ...]:
         return self._bounds
@@ -102,28 +76,28 @@ class PositionPnl(Machine[OpenState]):
 
     # ------------------------------------------------------------------------------ judge
 
-    def judge(self, state: OpenState, snapshot: AccountSnapshot, now: Now) -> Judgement[OpenState]:
+    def judge(self, state: Episodes, snapshot: AccountSnapshot, now: Now) -> Judgement[Episodes]:
         seen = self._positions_over(state, snapshot) if self._by_position else self._sum_over(state, snapshot)
-        episodes = follow(state.episodes, self.name, snapshot.day, seen)
-        began = episodes.new_since(state.episodes)
-        lock, said = standing(state.lock, self._locks(began), now.wall)
+        episodes = follow(state, self.name, snapshot.day, seen)
+        lock = asked_for(
+            self._locks(episodes.new_since(state)), self._locks(episodes.open.values()), now.wall
+        )
         episodes, notices = near_alerts(
             episodes, self.name, snapshot.day, self._near(snapshot), self._alert_at
         )
-        exposed = bool(snapshot.positions or working(snapshot))
-        new = OpenState(
+        return Judgement(
             episodes,
-            _hits(state, episodes, snapshot) if self._by_position else {},
-            not self._by_position and exposed and (state.flattening or bool(episodes.open)),
-            lock,
+            breaches_of(episodes),
+            self._demands(episodes, snapshot),
+            lock=lock,
+            notices=notices,
         )
-        return Judgement(new, breaches_of(episodes), self._demands(new, snapshot), lock=said, notices=notices)
 
-    def _positions_over(self, state: OpenState, snapshot: AccountSnapshot) -> dict[str, Breach]:
+    def _positions_over(self, state: Episodes, snapshot: AccountSnapshot) -> dict[str, Breach]:
         """Every position at the limit; what cannot be measured stays as it was last judged."""
         seen = dict[str, Breach]()
         for p in snapshot.positions:
-            worth, known = self.side.worth(p), state.episodes.open.get(p.contract)
+            worth, known = self.side.worth(p), state.open.get(p.contract)
             if worth is None or p.disputed:
                 if known is not None:
                     seen[p.contract] = known
@@ -131,8 +105,8 @@ class PositionPnl(Machine[OpenState]):
                 seen[p.contract] = self._breach(p.contract, worth, mark_text(self.side, p), snapshot, (p,))
         return seen
 
-    def _sum_over(self, state: OpenState, snapshot: AccountSnapshot) -> dict[str, Breach]:
-        known = state.episodes.open.get(ACCOUNT)
+    def _sum_over(self, state: Episodes, snapshot: AccountSnapshot) -> dict[str, Breach]:
+        known = state.open.get(ACCOUNT)
         if snapshot.suspended:
             return {} if known is None else {ACCOUNT: known}
         worth = self.side.sum(snapshot)
@@ -163,22 +137,29 @@ class PositionPnl(Machine[OpenState]):
             inputs=position_inputs(self.side, positions),
         )
 
-    def _locks(self, began: tuple[Breach, ...]) -> list[Lock]:
+    def _locks(self, breaches: Iterable[Breach]) -> list[Lock]:
         if self._lockout == "none":
             return []
-        close = (
-            () if self._acts == "breakeven" else tuple(b.contract for b in began if b.contract is not None)
-        )
-        flatten = not self._by_position
-        return [lock_for(b, self._lockout, self._calendar, flatten=flatten, close=close) for b in began]
+        flatten, closes = not self._by_position, self._acts != "breakeven"
+        return [
+            lock_for(
+                breach,
+                self._lockout,
+                self._calendar,
+                flatten=flatten,
+                close=(breach.contract,) if closes and breach.contract is not None else (),
+            )
+            for breach in breaches
+        ]
 
-    def _demands(self, state: OpenState, snapshot: AccountSnapshot) -> tuple[Demand, ...]:
-        if state.flattening:
-            return (AccountFlat(),)
-        hit = [p for p in snapshot.positions if p.contract in state.hit]
+    def _demands(self, episodes: Episodes, snapshot: AccountSnapshot) -> tuple[Demand, ...]:
+        if not self._by_position:
+            exposed = snapshot.positions or working(snapshot)
+            return (AccountFlat(),) if exposed and episodes.open else ()
+        over = [p for p in snapshot.positions if p.contract in episodes.open]
         if self._acts == "breakeven":
-            return tuple(demand for p in hit if (demand := _breakeven(p, snapshot)) is not None)
-        return tuple(Flat(p.contract) for p in hit)
+            return tuple(stop for p in over if (stop := _breakeven(p)) is not None)
+        return tuple(Flat(p.contract) for p in over)
 
     # ------------------------------------------------------------------------------ figure, probe
 
@@ -196,7 +177,7 @@ class PositionPnl(Machine[OpenState]):
         worths = ((p.contract, self.side.worth(p)) for p in snapshot.positions if not p.disputed)
         return {contract: worth for contract, worth in worths if worth is not None}
 
-    def figure(self, state: OpenState, snapshot: AccountSnapshot) -> Figure:
+    def figure(self, state: Episodes, snapshot: AccountSnapshot) -> Figure:
         """The position nearest to the limit; with one open contract the price at which it acts."""
         worths = self._worths(snapshot).values()
         value = (min if self.side is Side.LOSS else max)(worths, default=0)
@@ -224,28 +205,12 @@ class PositionPnl(Machine[OpenState]):
         return Probe((priced(0, 0), priced(needed, 1)), (priced(0, 0), priced(needed - 1, 1)))
 
 
-def _hits(state: OpenState, episodes: Episodes, snapshot: AccountSnapshot) -> dict[ContractId, Hit]:
-    """Positions hit now or before and not yet gone."""
-    hits = dict[ContractId, Hit]()
-    for p in snapshot.positions:
-        before = state.hit.get(p.contract)
-        if before is not None and before.still(p):
-            hits[p.contract] = before
-        elif p.contract in episodes.open:
-            hits[p.contract] = Hit(p.size > 0, p.opened_at)
-    return hits
-
-
-def _breakeven(position: PositionView, snapshot: AccountSnapshot) -> Demand | None:
-    """The stop at entry, rounded to the side that loses nothing; closed if the market is through it."""
-    price = market(position)
-    if position.cost_ticks is None or price is None:
+def _breakeven(position: PositionView) -> StopAt | None:
+    """The stop at entry, rounded to the side that loses nothing."""
+    if position.cost_ticks is None:
         return None
     entry = Fraction(position.cost_ticks) / position.size
     ticks = math.ceil(entry) if position.size > 0 else math.floor(entry)
-    through = price <= ticks if position.size > 0 else price >= ticks
-    if through and not is_covered_at(position, snapshot.orders, ticks):
-        return Flat(position.contract)
     return StopAt(position.contract, ticks, abs(position.size))
 
 

@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
-from actors.messages import STOP_TYPES, Exact, Order, OrderStatus, PositionView
+from actors.messages import STOP_TYPES, TERMINAL, Exact, Order, OrderStatus, OrderType, PositionView
+
+OWN_TAG = "riskd-"
+"""Begins the custom tag of every order that was placed by enforcement."""
 
 _WORKS = frozenset({OrderStatus.OPEN, OrderStatus.PENDING})
 
@@ -39,15 +42,26 @@ def stops_of(position: PositionView, orders: Iterable[Order]) -> list[Order]:
     ]
 
 
-def targets_of(position: PositionView, orders: Iterable[Order]) -> list[Order]:
-    """Working limit orders on the closing side of the position."""
+def announced_stops_of(position: PositionView, orders: Iterable[Order]) -> list[Order]:
+    """Stop orders on the closing side, the suspended children of a bracket included."""
     return [
         o
         for o in orders
         if o.contract == position.contract
-        and o.limit_price is not None
-        and o.type not in STOP_TYPES
-        and o.status in _WORKS
+        and o.type in STOP_TYPES
+        and o.status not in TERMINAL
+        and o.rest * position.size < 0
+    ]
+
+
+def announced_targets_of(position: PositionView, orders: Iterable[Order]) -> list[Order]:
+    """Limit orders on the closing side, the suspended children of a bracket included."""
+    return [
+        o
+        for o in orders
+        if o.contract == position.contract
+        and o.type is OrderType.LIMIT
+        and o.status not in TERMINAL
         and o.rest * position.size < 0
     ]
 

@@ -56,7 +56,7 @@ class Measure(StrEnum):
     """Unrealized of one position at the loss mark."""
     POSITION_PROFIT = "position_profit"
     PROFIT_MARK = "profit_mark"
-    """Ticks of one contract's profit mark (`contract` names it)."""
+    """Ticks of one contract's profit mark (`contract` names it). Without limits: every change of it."""
 
 
 class Bound(Struct, frozen=True, gc=False):
@@ -67,14 +67,21 @@ class Bound(Struct, frozen=True, gc=False):
     at_least: Exact | None = None
     contract: ContractId | None = None
 
+    @property
+    def limits(self) -> bool:
+        return self.at_most is not None or self.at_least is not None
+
 
 class Judgement[State](Struct, frozen=True, gc=False):
     """What a machine answers: its new state and everything that must hold from now on."""
 
     state: State
     breaches: tuple[Breach, ...] = ()
+    """True now; each keeps its first figures for its whole episode."""
     demands: tuple[Demand, ...] = ()
     lock: Lock | None = None
+    """Repeated while its breach lasts. None ends no lockout: only its expiry or `condition_over` does.
+    A lock that flattens means by itself that the account must be flat."""
     notices: tuple[Notice, ...] = ()
     condition_over: bool = False
     due: datetime | None = None
@@ -98,6 +105,8 @@ class Rule[State](Protocol):
     """One rule built from its configuration for one account."""
 
     name: ClassVar[str]
+    manages: ClassVar[bool]
+    """Its demands manage trades: they stand until replaced and are no breach."""
     wakes_on: frozenset[Wake]
 
     def initial(self) -> State: ...
