@@ -55,7 +55,8 @@ class _Reader:
         self._count = 0
 
     def node(self, raw: YamlNode, path: Path, key_place: Place | None, inside: tuple[YamlNode, ...]) -> Node:
-        place = self._place(raw)
+        empty = raw.start_mark.index == raw.end_mark.index  # its mark lies where the next thing begins
+        place = key_place if empty and key_place is not None else self._place(raw)
         self._count += 1
         if self._count > _MOST_NODES or any(raw is outer for outer in inside):
             if self._count <= _MOST_NODES or self._count == _MOST_NODES + 1:

@@ -130,6 +130,12 @@ def test_missing_key_is_placed_at_what_encloses_it(write: Any) -> None:
     assert (mistake.line, mistake.column, mistake.key) == (4, 9, "sessions.main.end")
 
 
+def test_empty_value_is_placed_at_its_key_not_at_what_follows(write: Any) -> None:
+    found = refused(write(BASE + "rules:\n  max_contracts:\n    limit:\n\n# more\nmetrics: {port: 0}\n"))
+
+    assert places(found) == [(7, 5, "rules.max_contracts.limit"), (10, 17, "metrics.port")]
+
+
 def test_empty_file_says_what_is_needed(write: Any) -> None:
     found = refused(write("# nothing yet\n"))
 
