@@ -143,8 +143,7 @@ def begin_anew(core: Core, child: Child, request: object) -> None:
     child.wanted = True
     if child.down_since is None:
         child.down_since = core.now
-    child.state = State.RESTARTING
-    child.not_before = core.now
+    core.retry(child)
 
 
 def is_restarting(core: Core, child: Child) -> bool:

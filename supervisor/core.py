@@ -89,6 +89,8 @@ class Core:
         self.batch: set[str] = set()  # children in an ordered restart
         self._end = SHUTDOWN
         self._boot_failed = False
+        self._asked_all = False
+        self._retrying: dict[str, Child] = {}
         self.now = 0.0
         self.out: list[Output] = []
 
@@ -207,8 +209,7 @@ class Core:
     def _stopped_as_asked(self, child: Child) -> None:
         recycled = child.wanted and (child.spec.restart != "temporary" or child.request is not None)
         if recycled:
-            child.state = State.RESTARTING
-            child.not_before = self.now
+            self.retry(child)
         else:
             self.lay_down(child, "stopped")
 
@@ -221,7 +222,7 @@ class Core:
             self._restart(child, reason)
             return
         significant = child.spec.significant
-        self.lay_down(child, reason.describe(), forget=self.is_pool)
+        self.lay_down(child, reason.describe())
         if significant:
             self._maybe_auto_shutdown()
 
@@ -241,10 +242,7 @@ class Core:
     def _schedule(self, child: Child) -> None:
         delay_s = child.spec.backoff.delay(child.streak, self._chance.random())
         child.streak += 1
-        child.state = State.RESTARTING
-        child.not_before = self.now + delay_s
-        if delay_s > 0:
-            self._arm(child, "retry", delay_s)
+        self.retry(child, delay_s)
         if self.spec.strategy in ("one_for_all", "rest_for_one"):
             self._widen_batch(child)
 
@@ -321,11 +319,11 @@ class Core:
                     self.batch.clear()
                     self.out.append(LevelReady())
             case Mode.RUNNING:
-                if self._tear_down() and self._bring_up(
-                    [name for name in self.children if name in self.batch]
-                ):
-                    self.batch.clear()
-                self._start_loose()
+                if self.batch and self._tear_down():
+                    members = [name for name in self.children if name in self.batch]
+                    if self._bring_up(members):
+                        self.batch.clear()
+                self._start_due()
             case Mode.STOPPING:
                 if self._tear_down():
                     self.mode = Mode.DOWN
@@ -339,17 +337,25 @@ class Core:
     def _tear_down(self) -> bool:
         """Stop what must go, the last first, each when its successor is gone; True when nothing is left."""
         everything = self.mode is Mode.STOPPING
-        done = True
+        if self.is_pool:
+            return not everything or self._tear_down_at_once()
         for child in reversed(list(self.children.values())):
             if not (child.has_process and (everything or child.stale)):
                 continue
             if child.state is not State.STOPPING:
                 self.ask_stop(child)
             if child.has_process:
-                if not self.is_pool:
-                    return False
-                done = False
-        return done
+                return False
+        return True
+
+    def _tear_down_at_once(self) -> bool:
+        """Members of a pool do not depend on each other: all are asked together."""
+        if not self._asked_all:
+            self._asked_all = True
+            for child in list(self.children.values()):
+                if child.has_process and child.state is not State.STOPPING:
+                    self.ask_stop(child)
+        return not any(child.has_process for child in self.children.values())
 
     def _bring_up(self, names: list[str]) -> bool:
         """Start what is wanted, the first first, each when its predecessor is ready; True when all are."""
@@ -363,11 +369,22 @@ class Core:
             return False
         return True
 
-    def _start_loose(self) -> None:
-        for child in list(self.children.values()):
-            due = child.state is State.RESTARTING and self.now >= child.not_before
-            if due and child.spec.id not in self.batch:
+    def _start_due(self) -> None:
+        """Start what waits for its back-off alone, and has waited long enough."""
+        for name, child in list(self._retrying.items()):
+            if child.state is not State.RESTARTING:
+                del self._retrying[name]
+            elif self.now >= child.not_before and name not in self.batch:
+                del self._retrying[name]
                 self.begin(child)
+
+    def retry(self, child: Child, delay_s: float = 0.0) -> None:
+        """Start the child again after `delay_s`."""
+        child.state = State.RESTARTING
+        child.not_before = self.now + delay_s
+        self._retrying[child.spec.id] = child
+        if delay_s > 0:
+            self._arm(child, "retry", delay_s)
 
     def begin(self, child: Child) -> None:
         child.epoch = self._epochs.next(child.spec.id)
@@ -389,7 +406,7 @@ class Core:
         if wait_s < math.inf:
             self.out.append(Arm(self.now + wait_s, Timer(kind, child.spec.id, child.epoch)))
 
-    def lay_down(self, child: Child, why: str, *, forget: bool = False) -> None:
+    def lay_down(self, child: Child, why: str) -> None:
         """The child stays down until somebody asks for it."""
         child.state = State.STOPPED
         child.wanted = False
@@ -399,7 +416,7 @@ class Core:
         self.refuse_waiting(child, "terminated", None)
         if self.mode is not Mode.STOPPING:  # else it is for the parent to say whether the level comes back
             self.out.append(Close(child.spec.id, why))
-        if forget or child.is_new or child.spec.restart == "temporary":
+        if self.is_pool or child.is_new or child.spec.restart == "temporary":
             self.forget(child)
 
     def forget(self, child: Child) -> None:
