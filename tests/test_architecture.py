@@ -111,8 +111,8 @@ def test_decisions_never_read_a_clock() -> None:
     assert found == []
 
 
-BORDERS = {"actors/worker.py", "supervisor/driver.py"}
-"""The only two places that catch everything: the worker loop and the supervisor driver."""
+BORDERS = {"actors/worker.py", "supervisor/control.py"}
+"""The only two places that catch everything: the worker loop, and the answer to a caller of the socket."""
 
 
 def test_broad_excepts_stand_at_the_two_borders_only() -> None:

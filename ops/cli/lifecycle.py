@@ -32,17 +32,18 @@ def up(
 
     A refused login ends it with 1; an unreachable gateway leaves it up, blind and retrying (exit 5).
     """
-    from ops.cli import start
+    from ops import start
 
     place: Place = ctx.obj
     home = place.home
     _make(home)
     _refuse_second(home)
-    loaded = start.read_configuration(place)
+    sources = place.sources
+    loaded = start.read_configuration(sources, talk)
     start.settle_test_clock(loaded)
     home.ended.unlink(missing_ok=True)
-    more = start.start_simulator(home, loaded) if loaded.settings.gateway.kind == "simulator" else []
-    command = start.watchdog_command(home, loaded, start.daemon_arguments(place, more))
+    more = start.start_simulator(home, loaded, talk) if loaded.settings.gateway.kind == "simulator" else []
+    command = start.watchdog_command(home, loaded, start.daemon_arguments(sources, more))
     if foreground:
         sys.stdout.flush()
         os.chdir(home.folder)
@@ -68,9 +69,9 @@ def _refuse_second(home: Home) -> None:
 
 
 def _wait(place: Place, watchdog: subprocess.Popen[bytes] | None, timeout_s: float) -> None:
-    from ops.cli import start
+    from ops import start
 
-    state = start.wait_until_guarding(place.home, watchdog, timeout_s)
+    state = start.wait_until_guarding(place.home, watchdog, timeout_s, talk)
     if state in ("guarding", "locked"):
         place.page.line(f"{place.page.dot(state)} {place.page.state(state.upper())}  {place.home.folder}")
         return
@@ -100,14 +101,16 @@ def down(
     except Refused as no:
         if no.code is not Exit.NOT_RUNNING or watchdog is None:
             raise
-        _end_watchdog_alone(home)
+        _end_by_force(home)
         place.page.line("the guard has ended")
         return
     if open_ and not leave_open:
         confirm(f"{open_} open: nobody will guard that. End the guard?", yes=yes, hint="add --leave-open")
+    from ops.start import wait_gone
+
     daemon = recorded(home.daemon)
     place.ask("down", DoStop(leave_open=leave_open or bool(open_)))
-    _wait_gone(home, daemon, watchdog)
+    wait_gone(home, daemon, watchdog)
     place.page.line("the guard has ended")
 
 
@@ -116,38 +119,14 @@ def _open_positions(place: Place) -> str:
     return ", ".join(f"{p['account']} {p['root']} {words.size(p['size'])}" for p in answer["positions"])
 
 
-def _end_watchdog_alone(home: Home) -> None:
-    """The daemon does not answer (it is being replaced, or hangs): have the watchdog end it."""
-    from ops.watchdog.process import end_recorded
+def _end_by_force(home: Home) -> None:
+    from ops.start import end_by_force
     from supervisor.roles import AdminSecret
 
     kept = AdminSecret(home.admin_secret)
     if kept.is_set() and not kept.is_right(admin_secret(home)):
         raise Refused(Exit.NOT_PERMITTED, "cannot end the guard without the admin secret")
-    try:
-        end_recorded(home.watchdog, STOP_S)
-        end_recorded(home.daemon, STOP_S)
-    except PermissionError:
-        raise Refused(Exit.NOT_PERMITTED, "cannot end the guard: it belongs to another user") from None
-
-
-def _wait_gone(home: Home, daemon: object, watchdog: object) -> None:
-    until = time.monotonic() + STOP_S
-    while time.monotonic() < until:
-        left = [
-            name
-            for name, was, path in (("daemon", daemon, home.daemon), ("watchdog", watchdog, home.watchdog))
-            if was is not None and recorded(path) == was
-        ]
-        if not left:
-            from ops.watchdog.process import end_recorded
-
-            end_recorded(home.simulator)
-            return
-        time.sleep(0.05)
-    raise Refused(
-        Exit.UNKNOWN, f"the {' and the '.join(left)} did not end within {STOP_S:g} s", "riskd status"
-    )
+    end_by_force(home)
 
 
 def restart(ctx: typer.Context, timeout: Timeout = 90.0) -> None:

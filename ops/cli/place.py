@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +16,9 @@ from ops import client
 from ops.cli.page import Page, talk
 from ops.home import Home, resolve
 from supervisor.protocol import COMMANDS, Access, Exit, Refused
+
+if TYPE_CHECKING:
+    from ops.start import Sources
 
 SECRET_FILE = "RISKD_ADMIN_SECRET_FILE"
 ACTING_S = 60.0
@@ -48,6 +51,13 @@ class Place:
         """The configuration files meant, in order; the last word on each key wins."""
         named = self.config or tuple(filter(None, os.environ.get("RISKD_CONFIG", "").split(os.pathsep)))
         return tuple(Path(name).expanduser() for name in named) or (self.home.config,)
+
+    @property
+    def sources(self) -> Sources:
+        """Where the configuration is read from."""
+        from ops.start import Sources
+
+        return Sources(self.files, self.sets, Path(self.env_file) if self.env_file else None)
 
     def ask(self, command: str, request: Struct, deadline_s: float | None = None) -> Any:
         """The daemon's answer as plain objects. Raises Refused with the exit code."""

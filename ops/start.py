@@ -1,6 +1,7 @@
-"""Starting the guard: configuration, simulator, watchdog; and waiting until it guards.
+"""Starting and ending the guard: configuration, simulator, watchdog; and waiting until it guards.
 
-The daemon outlives this process: everything started here is detached, and ended again if the start fails.
+What is started here outlives this process, and is ended again if the start fails. `talk` takes what is
+said on the way.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,6 @@ import msgspec
 
 from actors.clock import TEST_CLOCK, clock_from
 from ops import client
-from ops.cli.page import talk
-from ops.cli.place import Place
 from ops.watchdog.process import end_recorded
 from supervisor.home import Home
 from supervisor.identity import Identity, identity_of, recorded
@@ -33,25 +32,35 @@ SIMULATOR_S = 20.0
 BLIND_S = 5.0
 """How long a started daemon may be blind before `up` leaves it to its retries."""
 LOOK_S = 0.1
+STOP_S = 20.0
 DEMO_LOGIN = ("demo-user", "demo-key-1234567890")
 KEY_VARIABLE = "RISKD_SIMULATOR_KEY"
 
+type Talk = Callable[[str], None]
 
-def read_configuration(place: Place) -> Loaded:
-    """The configuration as `up` would use it; every mistake is printed and ends the command with 78."""
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where a configuration is read from: files (later ones win), single keys, names for `${NAME}`."""
+
+    files: tuple[Path, ...]
+    sets: tuple[str, ...] = ()
+    env_file: Path | None = None
+
+
+def read_configuration(sources: Sources, talk: Talk) -> Loaded:
+    """The configuration as `up` would use it; every mistake is told and ends the command with 78."""
     from config.load import load
     from config.mistakes import ConfigurationMistakes, rendered
 
-    env_file = Path(place.env_file) if place.env_file else None
     try:
-        loaded = load(place.files, place.sets, os.environ, env_file)
+        loaded = load(sources.files, sources.sets, os.environ, sources.env_file)
     except ConfigurationMistakes as error:
         count = len(error.mistakes)
         talk(rendered(error.mistakes))
         raise Refused(
             Exit.BAD_CONFIG,
             f"cannot use this configuration: {count} mistake{'s' if count > 1 else ''}",
-            "riskd config init writes a first one" if not place.files[0].exists() else "",
+            "riskd config init writes a first one" if not sources.files[0].exists() else "",
         ) from None
     for warning in loaded.warnings:
         talk(f"warning: {warning}")
@@ -74,7 +83,7 @@ def settle_test_clock(loaded: Loaded) -> None:
         raise Refused(Exit.BAD_CONFIG, str(error)) from None
 
 
-def start_simulator(home: Home, loaded: Loaded) -> list[str]:
+def start_simulator(home: Home, loaded: Loaded, talk: Talk) -> list[str]:
     """Start the simulated gateway on a free port; the settings that point the daemon at it."""
     end_recorded(home.simulator)
     with home.simulator_out.open("ab") as errors:
@@ -129,15 +138,15 @@ def watchdog_command(home: Home, loaded: Loaded, daemon: Sequence[str]) -> list[
     ]
 
 
-def daemon_arguments(place: Place, more_sets: Sequence[str]) -> list[str]:
+def daemon_arguments(sources: Sources, more_sets: Sequence[str]) -> list[str]:
     """What the daemon needs to read the same configuration again by itself."""
     arguments: list[str] = []
-    for file in place.files:
+    for file in sources.files:
         arguments += ["--config", str(file.absolute())]
-    for assignment in (*place.sets, *more_sets):
+    for assignment in (*sources.sets, *more_sets):
         arguments += ["--set", assignment]
-    if place.env_file:
-        arguments += ["--env-file", str(Path(place.env_file).absolute())]
+    if sources.env_file:
+        arguments += ["--env-file", str(sources.env_file.absolute())]
     return arguments
 
 
@@ -166,7 +175,9 @@ class Ended(msgspec.Struct):
     hint: str = ""
 
 
-def wait_until_guarding(home: Home, watchdog: subprocess.Popen[bytes] | None, timeout_s: float) -> str:
+def wait_until_guarding(
+    home: Home, watchdog: subprocess.Popen[bytes] | None, timeout_s: float, talk: Talk
+) -> str:
     """The state once it is decided: guarding, locked, degraded, or blind and retrying.
 
     Raises Refused with the daemon's own reason when it ended, with exit 8 when nothing is decided in time.
@@ -223,3 +234,29 @@ def ended(home: Home, code: int) -> Refused:
         why = msgspec.json.decode(home.ended.read_bytes(), type=Ended)
     known = why.exit if why.exit in (Exit.FAILED, Exit.BAD_CONFIG, Exit.NOT_PERMITTED) else Exit.FAILED
     return Refused(Exit(known), why.why, why.hint or f"its output is in {home.daemon_out}")
+
+
+def wait_gone(home: Home, daemon: Identity | None, watchdog: Identity | None) -> None:
+    """Wait until both have ended, then end the simulator; raises Refused (exit 8) where one goes on."""
+    until = time.monotonic() + STOP_S
+    while left := _left(home, daemon, watchdog):
+        if time.monotonic() > until:
+            why = f"the {' and the '.join(left)} did not end within {STOP_S:g} s"
+            raise Refused(Exit.UNKNOWN, why, "riskd status")
+        time.sleep(0.05)
+    end_recorded(home.simulator)
+
+
+def _left(home: Home, daemon: Identity | None, watchdog: Identity | None) -> list[str]:
+    both = (("daemon", daemon, home.daemon), ("watchdog", watchdog, home.watchdog))
+    return [name for name, was, path in both if was is not None and recorded(path) == was]
+
+
+def end_by_force(home: Home) -> None:
+    """The daemon does not answer (it is being replaced, or hangs): have the watchdog end it."""
+    try:
+        end_recorded(home.watchdog, STOP_S)
+        end_recorded(home.daemon, STOP_S)
+        end_recorded(home.simulator)
+    except PermissionError:
+        raise Refused(Exit.NOT_PERMITTED, "cannot end the guard: it belongs to another user") from None
