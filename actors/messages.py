@@ -681,6 +681,8 @@ class Receipt(Struct, frozen=True, gc=False):
     breach_to_call_ms: float | None = None
     breach_to_verified_ms: float | None = None
     last_error: str | None = None
+    notes: tuple[str, ...] = ()
+    """What else happened on the way: a stop that filled beside the close, a close of the whole instead."""
 
 
 class HistoryKind(StrEnum):

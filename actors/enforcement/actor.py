@@ -1,0 +1,279 @@
+"""The enforcement actor: the shell around the plan. Memory first, calls next, everything else after.
+
+Order on a breach: lockout in memory, journal written, calls handed over, account told of them; rows,
+alerts and views follow when the calls are answered or after 5 ms, so that nobody takes the interpreter
+while they are being sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from actors.address import Address
+from actors.board import Board
+from actors.clock import Clock
+from actors.connection.port import CallSender
+from actors.logs import checkpoint, get_logger
+from actors.messages import (
+    AccountId,
+    AccountSnapshot,
+    Alert,
+    Called,
+    DayReset,
+    DeadLetter,
+    FlattenByHand,
+    LockByHand,
+    Lockout,
+    Notice,
+    Now,
+    ReadAccount,
+    Reborn,
+    SupervisorLock,
+    Tick,
+    Unlock,
+    Verdict,
+)
+from actors.worker import Actor
+
+from . import plan as machine
+from .effects import (
+    Answer,
+    AskRead,
+    BreachSeen,
+    Denied,
+    Effect,
+    LockoutOver,
+    LockoutSet,
+    TellAccount,
+    Unlocked,
+)
+from .journal import Journal
+from .rows import alerts, rows, until_text
+from .turn import Done, Plan
+from .view import Decision, view_of
+
+log = get_logger("riskd.enforcement")
+
+HOLD_S = 0.005
+"""Rows wait for the answer to the calls they belong to, this long at most."""
+
+
+class Neighbours(Struct, frozen=True):
+    """Where enforcement sends."""
+
+    account: Address
+    connection: Address
+    persistence: Address
+    notices: Address
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A sender that can also call back later; rows are held back only where it can."""
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> object: ...
+
+
+class LetGo(Struct, frozen=True, gc=False, tag=True):
+    """The rows held back longest enough: send them although no answer came yet."""
+
+
+class EnforcementActor(Actor):
+    """Carries out what rules and people decided for one account."""
+
+    deadline_s = 0.25
+
+    def __init__(
+        self,
+        account: AccountId,
+        name: str,
+        to: Neighbours,
+        sender: CallSender,
+        clock: Clock,
+        board: Board,
+        journal: Journal,
+        request_timeout_s: float,
+        stored: tuple[Lockout, ...] = (),
+        kept: Plan | None = None,
+        *,
+        safe_mode: bool = False,
+    ) -> None:
+        self._account, self._name, self._to = account, name, to
+        self._sender, self._clock, self._board, self._journal = sender, clock, board, journal
+        self._timeout_s, self._stored, self._safe_mode = request_timeout_s, stored, safe_mode
+        self._later = sender if isinstance(sender, Timed) else None
+        self._trusted: Now | None = None
+        self._held = deque[tuple[Effect, ...]]()
+        self._decision: Decision | None = None
+        self._kept = kept
+        self._plan = (
+            kept if kept is not None else machine.first_plan(account, name, request_timeout_s, clock.wall())
+        )
+
+    def started(self) -> None:
+        if self._journal.memory is not None:
+            # Reborn: the journal's memory is what was last acted on, newer than what was last acknowledged.
+            plan = (
+                Plan(self._journal.memory) if self._kept is None else _with_memory(self._kept, self._journal)
+            )
+            self._carry_out(machine.resume(plan, self._now()))
+        else:
+            self._restore()
+        self._carry_out(machine.safe_mode(self._plan, self._now(), on=self._safe_mode))
+        self.send(self._to.account, Reborn(self.me.id))
+
+    def _restore(self) -> None:
+        memory = self._journal.read() or self._plan.memory
+        self._carry_out(machine.restore(memory, self._stored, self._now()))
+        if self._journal.damaged:
+            text = f"{self._journal.damaged} bytes of the enforcement journal could not be read"
+            self._warn("warning", text, "enforcement/journal/damaged")
+
+    def keep(self) -> Plan:
+        return self._plan
+
+    def stopping(self) -> None:
+        self._let_go()
+
+    def receive(self, message: object) -> None:
+        match message:
+            case Verdict() | AccountSnapshot() | DayReset():
+                self._carry_out(machine.step(self._plan, message, self._now()))
+            case Called():
+                self._carry_out(machine.step(self._plan, message, self._now()))
+                self._let_go()
+            case Tick():
+                self._trusted = message.now
+                self._carry_out(machine.step(self._plan, message, self._now()))
+            case LockByHand() | FlattenByHand() | Unlock() | SupervisorLock():
+                loosens = isinstance(message, Unlock)
+                self._carry_out(machine.step(self._plan, message, self._now()), durable=loosens)
+            case LetGo():
+                self._let_go()
+            case Reborn():
+                self._show()
+            case DeadLetter():
+                self._read(f"{message.actor} gave up a message: {message.cause}")
+                self.send(self._to.account, Reborn(self.me.id))
+            case _:
+                raise TypeError(f"enforcement cannot take {type(message).__name__}")
+
+    def _now(self) -> Now:
+        """Trusted time, carried on from the last tick; before the first one, the machine's."""
+        mono = self._clock.mono()
+        if self._trusted is None:
+            return Now(self._clock.wall(), mono)
+        return Now(self._trusted.wall + timedelta(seconds=mono - self._trusted.mono), mono)
+
+    # -------------------------------------------------------------------------- carrying out
+
+    def _carry_out(self, done: Done, *, durable: bool = False) -> None:
+        if self.fenced:
+            return
+        if done.changed:
+            was_well = self._journal.error is None
+            if not self._journal.write(done.plan.memory, durable=durable):
+                if durable:
+                    self.reply(Denied(f"{self._journal.error}; nothing was changed"))
+                    return
+                if was_well:
+                    self._shout()
+        for call in done.calls:
+            self._sender.submit(call, self.me)
+        self._plan = done.plan
+        self._tell(done.after)
+        if done.calls:
+            self._triggered(done)
+            self._held.append(done.after)
+            self._hold()
+        elif self._held:
+            self._held.append(done.after)
+        else:
+            self._keep_rows(done.after)
+        if done.changed:
+            self._decide(done.after)
+            self._show()
+
+    def _tell(self, after: tuple[Effect, ...]) -> None:
+        for effect in after:
+            if isinstance(effect, TellAccount):
+                self.send(self._to.account, effect.message)
+            elif isinstance(effect, AskRead):
+                self._read(effect.why)
+            elif isinstance(effect, Answer):
+                self.reply(effect.value)
+
+    def _read(self, why: str) -> None:
+        self.send(self._to.connection, ReadAccount(self._account, why, protective=True))
+
+    def _triggered(self, done: Done) -> None:
+        for call in done.calls:
+            checkpoint(
+                8,
+                "enforcement triggered",
+                account=self._name,
+                call=call.kind.value,
+                contract=call.contract,
+                size=call.size,
+                id=call.id,
+            )
+
+    # -------------------------------------------------------------------------- rows, alerts, view
+
+    def _hold(self) -> None:
+        if self._later is None:
+            self._let_go()
+        else:
+            me = self.me
+            self._later.call_later(HOLD_S, lambda: me.tell(LetGo()))
+
+    def _let_go(self) -> None:
+        while self._held:
+            self._keep_rows(self._held.popleft())
+
+    def _keep_rows(self, after: tuple[Effect, ...]) -> None:
+        for effect in after:
+            for row in rows(effect, self._account, self._name):
+                self.send(self._to.persistence, row)
+            for alert in alerts(effect, self._name):
+                self.send(self._to.notices, alert)
+
+    def _decide(self, after: tuple[Effect, ...]) -> None:
+        at = self._clock.wall()
+        for effect in after:
+            match effect:
+                case LockoutSet(lockout=lockout, new=True):
+                    text = f"locked {until_text(lockout)}: {lockout.reason}"
+                    self._decision = Decision(at, lockout.breach or lockout.rule, lockout.rule, text)
+                case LockoutOver(over=over):
+                    self._decision = Decision(at, over.rule, over.rule, f"unlocked ({over.reason})")
+                case BreachSeen(breach=breach):
+                    self._decision = Decision(at, breach.id, breach.rule, breach.text)
+                case _:
+                    continue
+
+    def _show(self) -> None:
+        view = view_of(self._plan, self._decision, journal_ok=self._journal.error is None)
+        self._board.post(("enforcement", self._name), view)
+
+    def _shout(self) -> None:
+        text = f"{self._journal.error}. Protection goes on from memory; free the disk."
+        self._warn("critical", text, "enforcement/journal/unwritable")
+
+    def _warn(self, level: str, text: str, key: str) -> None:
+        log.warning("enforcement.journal", account=self._name, why=text)
+        notice = Notice(level, "enforcement", text, key)
+        self.send(self._to.notices, Alert(self._clock.wall(), self._name, notice))
+
+
+def _with_memory(kept: Plan, journal: Journal) -> Plan:
+    assert journal.memory is not None
+    return Plan(journal.memory, kept.snapshot, kept.heard, kept.read_asked, kept.receipts)
+
+
+__all__ = ["EnforcementActor", "Neighbours", "Unlocked"]

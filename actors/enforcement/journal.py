@@ -1,0 +1,137 @@
+"""The file that makes enforcement's memory outlive a kill: one whole memory per record, newest last.
+
+A record is written with a single write() before any call goes out and before anybody is answered; it
+is in the kernel's hands then and survives the process. Nothing waits for the disk, but for what loosens
+(`durable`). The file is replaced by a new one when it has grown; a torn or damaged tail is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from struct import Struct as Layout
+
+import msgspec
+
+from actors.messages import AccountId
+
+from .memory import Memory, decode, encode
+
+HEAD = Layout("<II")
+"""Length and CRC-32 of the body that follows."""
+LONGEST = 16 * 1024 * 1024
+"""Bytes of one record at most: a longer one is damage."""
+FULL = 1024 * 1024
+"""Bytes after which a new file is begun."""
+
+
+class Journal:
+    """The journal of one account. One object serves all incarnations of its actor.
+
+    Files are called `ACCOUNT.N.journal` in `folder`; normally there is one. A write that fails is
+    remembered in `error` and the program goes on: protection never waits for the disk.
+    """
+
+    def __init__(self, folder: Path, account: AccountId, full: int = FULL) -> None:
+        self._folder, self._account, self._full = folder, account, full
+        self._file: int | None = None
+        self._size = 0
+        self._number = max((number for number, _ in self._files()), default=0)
+        self.memory: Memory | None = None
+        """The newest memory of this process, written or not."""
+        self.error: str | None = None
+        self.damaged = 0
+        """Bytes passed over when reading, besides the good records."""
+
+    def read(self) -> Memory | None:
+        """The newest good record that an earlier process left, if any."""
+        for _, path in sorted(self._files(), reverse=True):
+            last = self._last_in(path)
+            if last is not None:
+                return last
+        return None
+
+    def write(self, memory: Memory, *, durable: bool = False) -> bool:
+        """Append the memory; False when the disk refused. With `durable` it is on the disk on return."""
+        body = encode(memory)
+        record = HEAD.pack(len(body), zlib.crc32(body)) + body
+        try:
+            if self._file is None or self._size + len(record) > self._full:
+                self._begin(record)
+            else:
+                self._append(record)
+            if durable and self._file is not None:
+                os.fsync(self._file)
+        except OSError as error:
+            self.error = f"cannot write the journal in {self._folder}: {error.strerror or error}"
+            self._abandon()
+            if not durable:
+                self.memory = memory
+            return False
+        self.error = None
+        self.memory = memory
+        return True
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    # -------------------------------------------------------------------------- files
+
+    def _files(self) -> list[tuple[int, Path]]:
+        found = list[tuple[int, Path]]()
+        for path in self._folder.glob(f"{self._account}.*.journal"):
+            number = path.name.split(".")[-2]
+            if number.isdigit():
+                found.append((int(number), path))
+        return found
+
+    def _begin(self, record: bytes) -> None:
+        """A new file that holds the newest memory; the older ones are not needed once it does."""
+        old = [path for _, path in self._files()]
+        self.close()
+        self._number += 1
+        path = self._folder / f"{self._account}.{self._number}.journal"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._size = 0
+        try:
+            self._append(record)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        for one in old:
+            one.unlink(missing_ok=True)
+
+    def _append(self, record: bytes) -> None:
+        assert self._file is not None
+        written = os.write(self._file, record)
+        self._size += written
+        if written < len(record):
+            raise OSError(f"{written} of {len(record)} bytes written")
+
+    def _abandon(self) -> None:
+        """What lies behind half a record could not be read: go on in a new file, if one can be had."""
+        try:
+            self.close()
+        except OSError:
+            self._file = None
+
+    def _last_in(self, path: Path) -> Memory | None:
+        data = path.read_bytes()
+        last, at = b"", 0
+        while at + HEAD.size <= len(data):
+            length, check = HEAD.unpack_from(data, at)
+            body = data[at + HEAD.size : at + HEAD.size + length]
+            if length > LONGEST or len(body) < length or zlib.crc32(body) != check:
+                break
+            last, at = body, at + HEAD.size + length
+        self.damaged += len(data) - at
+        if not last:
+            return None
+        try:
+            return decode(last)
+        except msgspec.MsgspecError:
+            self.damaged += len(last)
+            return None

@@ -1,0 +1,320 @@
+"""Protective orders of our own: a stop and a target for an open position, as rules wish them.
+
+A stop is placed where the position lacks one at that price or better; one that is worse is moved, a
+better one is never touched. Sizes follow the position, and what is left of our orders is cancelled
+when it closes. Nothing is placed or moved while the account is locked or the contract must be flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from actors.messages import (
+    AccountSnapshot,
+    Called,
+    CallKind,
+    Contract,
+    ContractId,
+    Flat,
+    OffGrid,
+    Order,
+    OrderId,
+    OrderType,
+    PositionView,
+    StopAt,
+    TargetAt,
+)
+
+from .memory import Pursuit, Wish
+from .needs import Limits
+from .orders import closing_side, is_ours, is_stop
+from .pursuit import may_change_order, may_place, sent_again
+from .turn import Turn
+from .verdicts import raise_demand
+
+CHANGE_EVERY_S = 1.0
+"""At most one change per protective order in this time."""
+OURS_KEPT = 100
+RULE = "trade_management"
+MOVABLE = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
+
+def order_key(order: OrderId) -> str:
+    return f"order {order}"
+
+
+def scope(contract: ContractId) -> str:
+    return f"manage {contract}"
+
+
+def manage(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> set[str]:
+    """Place, move and clear our protective orders; the receipts that still lack something."""
+    if not (turn.wishes or turn.ours or _any_ours(snapshot)):
+        return set()
+    _remember_ours(turn, snapshot)
+    _close_turned(turn, snapshot, limits)
+    if limits.locked or limits.account_flat:
+        return set()
+    lacking = _clear(turn, snapshot, limits)
+    for contract in dict.fromkeys(wish.demand.contract for wish in turn.wishes):
+        position = snapshot.position(contract)
+        if position is None:
+            _forget(turn, snapshot, contract)
+        elif (
+            position.record is not None and not position.disputed and not _is_closing(turn, contract, limits)
+        ):
+            lacking |= _protect(turn, snapshot, position, position.record)
+    return lacking
+
+
+def _any_ours(snapshot: AccountSnapshot) -> bool:
+    return any(is_ours(order) for order in snapshot.orders)
+
+
+def _is_closing(turn: Turn, contract: ContractId, limits: Limits) -> bool:
+    return contract in limits.sizes or contract in turn.pursuits
+
+
+def _forget(turn: Turn, snapshot: AccountSnapshot, contract: ContractId) -> None:
+    """The position is closed: a breach's wish for it ends with it."""
+    if not snapshot.suspended:
+        turn.wishes = tuple(w for w in turn.wishes if not (w.kept and w.demand.contract == contract))
+
+
+# ------------------------------------------------------------------------------ our orders
+
+
+def _remember_ours(turn: Turn, snapshot: AccountSnapshot) -> None:
+    seen = {order.id: order.tag for order in snapshot.orders if is_ours(order)}
+    new = tuple(id_ for id_ in seen if id_ not in turn.ours)
+    if new:
+        turn.ours = (*turn.ours, *new)[-OURS_KEPT:]
+    tags = set(seen.values())
+    for key, pursuit in tuple(turn.pursuits.items()):
+        if pursuit.call.kind is CallKind.PLACE and pursuit.call.tag in tags:
+            del turn.pursuits[key]
+
+
+def placed(turn: Turn, called: Called) -> None:
+    """Remember an order that the gateway says it took."""
+    if called.call.kind is CallKind.PLACE and called.order is not None and called.order not in turn.ours:
+        turn.ours = (*turn.ours, called.order)[-OURS_KEPT:]
+
+
+def _close_turned(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> None:
+    """Both legs filled: the position that the second one opened is closed at once."""
+    for position in snapshot.positions:
+        contract = position.contract
+        if contract in limits.flat or not _opened_by_ours(turn, snapshot, position):
+            continue
+        if not any(one.rule == RULE and one.demand == Flat(contract) and one.acts for one in turn.standing):
+            receipt = raise_demand(turn, RULE, Flat(contract), (), snapshot.now.mono, demanded=False)
+            turn.note(receipt, f"stop and target of {contract} both filled; what the second opened is closed")
+
+
+def _opened_by_ours(turn: Turn, snapshot: AccountSnapshot, position: PositionView) -> bool:
+    if not turn.ours or not position.lots:
+        return False
+    newest = position.lots[-1].fill
+    return any(
+        booked.fill.id == newest and booked.opened and booked.fill.order in turn.ours
+        for booked in snapshot.fills
+    )
+
+
+def _clear(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> set[str]:
+    """Our orders that close nothing any more are cancelled, those that close too much are cut."""
+    lacking = set[str]()
+    for order in snapshot.orders:
+        if not is_ours(order) or not order.working or order.contract in limits.flat:
+            continue
+        position = snapshot.position(order.contract)
+        size = 0 if position is None else position.size
+        if closing_side(order, size) and abs(order.rest) <= abs(size):
+            continue
+        if order.contract in turn.pursuits:
+            continue
+        receipt = _receipt(turn, order.contract, (RULE,), ())
+        lacking.add(receipt)
+        if not closing_side(order, size):
+            _change(turn, snapshot, receipt, order, CallKind.CANCEL)
+        else:
+            _change(turn, snapshot, receipt, order, CallKind.MODIFY, total=abs(order.filled) + abs(size))
+    return lacking
+
+
+def _receipt(
+    turn: Turn, contract: ContractId, rules: Iterable[str], demands: tuple[StopAt | TargetAt, ...]
+) -> str:
+    """The open receipt of this contract's protective orders, asking for what is wished now."""
+    present = turn.open_receipt(scope(contract))
+    if present is None:
+        present = turn.new_receipt(scope(contract), turn.seen_mono())
+    names = tuple(dict.fromkeys((*present.rules, *rules)))
+    turn.change(
+        msgspec.structs.replace(present, rules=names, demands=demands or present.demands, managed=True)
+    )
+    return present.id
+
+
+# ------------------------------------------------------------------------------ stop and target
+
+
+def _protect(turn: Turn, snapshot: AccountSnapshot, position: PositionView, record: Contract) -> set[str]:
+    wishes = [wish for wish in turn.wishes if wish.demand.contract == position.contract]
+    lacking = set[str]()
+    stops = [wish for wish in wishes if isinstance(wish.demand, StopAt)]
+    if stops:
+        tightest = (max if position.size > 0 else min)(stops, key=lambda wish: wish.demand.ticks)
+        lacking |= _protect_stop(turn, snapshot, position, record, tightest)
+    targets = [wish for wish in wishes if isinstance(wish.demand, TargetAt)]
+    if targets:
+        lacking |= _protect_target(turn, snapshot, position, record, targets[0])
+    return lacking
+
+
+def _protect_stop(
+    turn: Turn, snapshot: AccountSnapshot, position: PositionView, record: Contract, wish: Wish
+) -> set[str]:
+    """Cover the whole position at this price or better: move what is worse, add what is missing."""
+    ticks, size = wish.demand.ticks, position.size
+    stops = [o for o in _closing(snapshot, position) if is_stop(o)]
+    good = [o for o in stops if _at_or_better(o, record, ticks, size)]
+    missing = abs(size) - sum(abs(o.rest) for o in good)
+    if missing <= 0:
+        return set()
+    receipt = _receipt(turn, position.contract, (wish.rule,), _wished(turn, position.contract))
+    price = float(record.price(ticks))
+    worse = [o for o in stops if o not in good and o.type in MOVABLE]
+    for order in sorted(worse, key=lambda o: not is_ours(o)):
+        if missing > 0:
+            _change(turn, snapshot, receipt, order, CallKind.MODIFY, stop=price, total=abs(order.size))
+            missing -= abs(order.rest)
+    if missing > 0:
+        ours = next((o for o in good if is_ours(o)), None)
+        if ours is not None:
+            _change(turn, snapshot, receipt, ours, CallKind.MODIFY, total=abs(ours.size) + missing)
+        elif not any(is_ours(o) for o in worse):
+            _place(turn, snapshot, receipt, position, OrderType.STOP, price, missing)
+    return {receipt}
+
+
+def _protect_target(
+    turn: Turn, snapshot: AccountSnapshot, position: PositionView, record: Contract, wish: Wish
+) -> set[str]:
+    """A limit for the whole position at this price, unless the trader has one of his own."""
+    limits = [o for o in _closing(snapshot, position) if o.type is OrderType.LIMIT]
+    ours = next((o for o in limits if is_ours(o)), None)
+    size = abs(position.size)
+    price = float(record.price(wish.demand.ticks))
+    if ours is None:
+        if limits:
+            return set()
+        receipt = _receipt(turn, position.contract, (wish.rule,), _wished(turn, position.contract))
+        _place(turn, snapshot, receipt, position, OrderType.LIMIT, price, size)
+        return {receipt}
+    if abs(ours.rest) == size and ours.limit_price == price:
+        return set()
+    receipt = _receipt(turn, position.contract, (wish.rule,), _wished(turn, position.contract))
+    _change(turn, snapshot, receipt, ours, CallKind.MODIFY, limit=price, total=abs(ours.filled) + size)
+    return {receipt}
+
+
+def _closing(snapshot: AccountSnapshot, position: PositionView) -> list[Order]:
+    return [
+        o
+        for o in snapshot.orders
+        if o.contract == position.contract and o.working and closing_side(o, position.size)
+    ]
+
+
+def _wished(turn: Turn, contract: ContractId) -> tuple[StopAt | TargetAt, ...]:
+    return tuple(wish.demand for wish in turn.wishes if wish.demand.contract == contract)
+
+
+def _at_or_better(order: Order, record: Contract, ticks: int, size: int) -> bool:
+    if order.stop_price is None:
+        return False
+    try:
+        there = record.ticks(order.stop_price)
+    except OffGrid:
+        return False
+    return there >= ticks if size > 0 else there <= ticks
+
+
+# ------------------------------------------------------------------------------ calls
+
+
+def _change(
+    turn: Turn,
+    snapshot: AccountSnapshot,
+    receipt: str,
+    order: Order,
+    kind: CallKind,
+    *,
+    stop: float | None = None,
+    limit: float | None = None,
+    total: int = 0,
+) -> None:
+    """Change or cancel an order; a change at most once a second."""
+    key = order_key(order.id)
+    before = turn.pursuits.get(key)
+    if kind is CallKind.CANCEL:
+        may = may_change_order(before, snapshot, turn.now)
+    else:
+        may = _may_move(before, turn.now.mono)
+    if not may:
+        return
+    if stop is not None and order.type is OrderType.STOP_LIMIT and order.limit_price is not None:
+        limit = order.limit_price + (stop - (order.stop_price or stop))
+    failures, alerted, _ = sent_again(before, 0, kind)
+    call = turn.call(
+        receipt,
+        kind,
+        order.contract,
+        size=total,
+        order=order.id,
+        stop_price=stop,
+        limit_price=limit,
+        protective=kind is CallKind.CANCEL,
+    )
+    moved = (
+        0 if kind is CallKind.MODIFY and before is not None and before.call.stop_price != stop else failures
+    )
+    turn.pursuits[key] = Pursuit(call, receipt, turn.now.mono, failures=moved, alerted_mono=alerted)
+
+
+def _may_move(before: Pursuit | None, mono: float) -> bool:
+    if before is None:
+        return True
+    return not before.flying and mono >= before.retry_mono and mono - before.sent_mono >= CHANGE_EVERY_S
+
+
+def _place(
+    turn: Turn,
+    snapshot: AccountSnapshot,
+    receipt: str,
+    position: PositionView,
+    type_: OrderType,
+    price: float,
+    size: int,
+) -> None:
+    name = "stop" if type_ is OrderType.STOP else "target"
+    key = f"{name} {position.contract}"
+    before = turn.pursuits.get(key)
+    if not may_place(before, snapshot, turn.now, turn.settle_s):
+        return
+    failures, alerted, _ = sent_again(before, 0, CallKind.PLACE)
+    call = turn.call(
+        receipt,
+        CallKind.PLACE,
+        position.contract,
+        size=-size if position.size > 0 else size,
+        order_type=type_,
+        stop_price=price if type_ is OrderType.STOP else None,
+        limit_price=None if type_ is OrderType.STOP else price,
+        protective=type_ is OrderType.STOP,
+    )
+    turn.pursuits[key] = Pursuit(call, receipt, turn.now.mono, failures=failures, alerted_mono=alerted)

@@ -1,0 +1,83 @@
+"""Enforcement as status, watch and the control plane read it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from actors.messages import AccountId, Demand, Lockout, Receipt
+
+from .effects import ReceiptChanged
+from .memory import OpenReceipt
+from .receipts import closed
+from .turn import Plan
+
+
+class Stand(Struct, frozen=True, gc=False):
+    """A demand that acts now."""
+
+    rule: str
+    demand: Demand
+    receipt: str
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """The last thing that was decided for the account, for people."""
+
+    at: datetime
+    id: str
+    rule: str
+    text: str
+
+
+class EnforcementView(Struct, frozen=True, gc=False):
+    """Posted on the board under `("enforcement", ACCOUNT)` after every change."""
+
+    account: AccountId
+    lockouts: tuple[Lockout, ...]
+    unlock_time: datetime | None
+    """The latest expiry; None when one has none or the account is not locked."""
+    demands: tuple[Stand, ...]
+    reducing: bool
+    """Something was demanded that the account was not yet seen to comply with."""
+    frozen: bool
+    attempts: int
+    in_flight: int
+    open_receipts: tuple[OpenReceipt, ...]
+    receipts: tuple[Receipt, ...]
+    """The newest that were closed, oldest first."""
+    last_decision: Decision | None
+    given_up: tuple[str, ...] = ()
+    journal_ok: bool = True
+
+    @property
+    def locked(self) -> bool:
+        return bool(self.lockouts)
+
+    def receipt(self, id_: str) -> Receipt | None:
+        """A receipt by its id, as it stands, open or closed; None when it is not among the newest."""
+        for one in self.open_receipts:
+            if one.id == id_:
+                return closed(ReceiptChanged(one), self.account)
+        return next((one for one in self.receipts if one.id == id_), None)
+
+
+def view_of(plan: Plan, last_decision: Decision | None, *, journal_ok: bool) -> EnforcementView:
+    memory = plan.memory
+    lockouts = memory.lockouts
+    return EnforcementView(
+        memory.account,
+        lockouts.in_force,
+        lockouts.unlock_time,
+        tuple(Stand(one.rule, one.demand, one.receipt) for one in memory.standing if one.acts),
+        any(not receipt.managed for receipt in memory.receipts.values()),
+        lockouts.locked and not lockouts.flattens,
+        memory.attempts,
+        sum(pursuit.flying for pursuit in memory.pursuits.values()),
+        tuple(memory.receipts.values()),
+        plan.receipts,
+        last_decision,
+        memory.given_up,
+        journal_ok,
+    )
