@@ -172,7 +172,7 @@ class Hubs:
     def _send(self, event: Event, faults: frozenset[str]) -> None:
         text = encode(event, bare="event_bare" in faults, nulls="event_nulls" in faults)
         for connection in self.connections:
-            if connection.hub == event.hub and connection.wants(event):
+            if connection.wants(event):
                 connection.send(text, event.written)
                 if "event_duplicate" in faults:
                     connection.send(text)

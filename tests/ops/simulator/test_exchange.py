@@ -329,6 +329,13 @@ class TestBrackets:
         exchange.close(NOW, 1, MNQ)
         assert [leg.status for leg in self.legs(exchange)] == [left] * 2
 
+    def test_partial_close_leaves_bracket_legs_working_in_any_case(self):
+        exchange = desk()
+        exchange.state.close_cancels_brackets = True
+        self.entry(exchange)
+        exchange.partial_close(NOW, 1, MNQ, 1)
+        assert [leg.status for leg in self.legs(exchange)] == [Status.OPEN] * 2
+
 
 class TestCancelAndModify:
     def test_cancelled_order_is_gone_for_good(self):
@@ -394,6 +401,12 @@ class TestCloses:
         order(exchange, BUY, 3)
         assert told(exchange.partial_close(NOW, 1, MNQ, 2).changes)[3] == "position 1"
         assert held(exchange) == (1, 21000)
+
+    def test_partial_close_of_all_there_is_leaves_nothing(self):
+        exchange = desk()
+        order(exchange, SELL, 3)
+        assert exchange.partial_close(NOW, 1, MNQ, 3).code == 0
+        assert held(exchange) is None
 
     @pytest.mark.parametrize("size", [0, -1, 4])
     def test_partial_close_of_more_than_there_is_has_its_own_code(self, size):

@@ -266,15 +266,16 @@ class TestMarketEvents:
 
         play(scene)
 
-    def test_price_alone_is_last_bid_and_ask_and_a_falling_trade_is_a_sale(self, play):
+    @pytest.mark.parametrize(("price", "kind"), [(20999, 1), (21000, 0), (21001, 0)])
+    def test_price_alone_is_last_bid_and_ask_and_a_falling_trade_is_a_sale(self, play, price, kind):
         async def scene(world):
             listener = await world.listen_market()
             await world.op("price", contract="MNQ", price=21000)
             await listener.events(3)
-            await world.op("price", contract="MNQ", price=20999)
+            await world.op("price", contract="MNQ", price=price)
             quote, trade, _ = await listener.events(3)
-            assert {quote[1][1][name] for name in ("lastPrice", "bestBid", "bestAsk")} == {20999}
-            assert trade[1][1][0]["type"] == 1
+            assert {quote[1][1][name] for name in ("lastPrice", "bestBid", "bestAsk")} == {price}
+            assert trade[1][1][0]["type"] == kind
 
         play(scene)
 

@@ -40,6 +40,11 @@ def test_gateway_that_is_started_again_repeats_no_id():
     assert not set(ids[0]) & set(ids[1])
 
 
+def test_ids_of_different_kinds_differ_so_that_a_mix_up_shows():
+    state = State(NOW, Fraction(0), Fraction(0))
+    assert len({state.next_order_id(), state.next_trade_id(), state.next_position_id()}) == 3
+
+
 @pytest.mark.parametrize(
     ("setting", "shift"),
     [(None, 0), ("", 0), ("90", 90), ("-3600", -3600), ("2026-09-14T09:31:00-05:00", 60)],
