@@ -17,7 +17,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -61,7 +61,7 @@ class Settings(Protocol):
     @property
     def json_lines(self) -> bool: ...
     @property
-    def modules(self) -> dict[str, str]: ...
+    def modules(self) -> Mapping[str, str]: ...
     @property
     def rotate(self) -> Rotation: ...
     @property

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 import trio
-from actors.logs import get_logger
 from msgspec import Struct
 
+from actors.logs import get_logger
 from supervisor.control_socket import peer_of
 from supervisor.protocol import (
     COMMANDS,

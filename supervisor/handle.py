@@ -19,7 +19,7 @@ import msgspec
 
 from actors.address import ActorDied, Address, Answer, Down, Envelope, Reason
 from actors.clock import Clock
-from actors.worker import Beat, Incarnation
+from actors.worker import Beat, Incarnation, Order
 
 IDLE = math.inf
 LATEST_SHARE = 16
@@ -347,7 +347,7 @@ class Handle:
         if envelope.answer is not None:
             error = reason.error if isinstance(reason.error, Exception) else None
             envelope.answer.fail(error or ActorDied(f"cannot ask {self.id}: {reason.describe()}"))
-        elif envelope.attempt >= self.max_attempts:
+        elif envelope.attempt >= self.max_attempts or isinstance(envelope.message, Order):
             self._dead(envelope, reason.describe(), poison=True)
         else:
             again = msgspec.structs.replace(envelope, attempt=envelope.attempt + 1)
@@ -385,5 +385,7 @@ class Handle:
                 self._dead(envelope, why, poison=False)
 
     def _dead(self, envelope: Envelope, cause: str, *, poison: bool) -> None:
+        if isinstance(envelope.message, Order):  # it was for that incarnation, not for the actor
+            return
         attempts = envelope.attempt if poison else envelope.attempt - 1
         self.dead_letters.add(DeadLetter(self.id, envelope.message, attempts, cause, poison))

@@ -25,6 +25,8 @@ class Home:
         self.run = folder / "run"
         self.logs = folder / "logs"
         self.backups = folder / "backups"
+        self.journal = folder / "journal"
+        """What enforcement must remember over a kill, one file per account."""
         self.config = folder / "riskd.yaml"
         self.database = folder / "riskd.db"
         self.lock = folder / "riskd.lock"
@@ -52,7 +54,8 @@ class Home:
         Raises OSError where the home cannot be written.
         """
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for folder, mode in ((self.run, 0o750), (self.logs, 0o750), (self.backups, 0o700)):
+        private = ((self.backups, 0o700), (self.journal, 0o700))
+        for folder, mode in ((self.run, 0o750), (self.logs, 0o750), *private):
             folder.mkdir(mode=mode, exist_ok=True)
         probe = self.run / f".probe-{os.getpid()}"
         probe.touch(mode=0o600)

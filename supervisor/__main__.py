@@ -1,0 +1,266 @@
+"""The daemon: `python -P -m supervisor --home H [--config F]... [--set K=V]... [--env-file F] [--safe-mode]`.
+
+Started by the watchdog, never by hand; what they owe each other stands in `ops.watchdog`. Takes the home's
+lock, opens the store, settles the configuration, then runs the guard and serves the control socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+import msgspec
+import trio
+from msgspec import Struct
+
+from actors import logs
+from actors.clock import TEST_CLOCK, Clock, clock_from
+from actors.logs import checkpoint, get_logger
+from actors.messages import HistoryKind, Record, StoreMeta
+from actors.persistence import keys
+from actors.persistence.opening import CannotOpen
+from actors.persistence.store import Store
+from config.mistakes import ConfigurationMistakes, rendered
+from config.secrets import SecretUnavailable
+from config.settings import Settings
+from supervisor.configuration import Accepted, settle
+from supervisor.control import Audited, ControlServer
+from supervisor.control_socket import control_socket
+from supervisor.gather import Process
+from supervisor.handlers import HANDLERS, Daemon
+from supervisor.heartbeat import Beat, HeartbeatPage, Phase
+from supervisor.home import Home
+from supervisor.identity import identity_of
+from supervisor.program import Ending, Program
+from supervisor.reach import gateway_maker
+from supervisor.roles import AdminSecret, Grants
+
+log = get_logger("riskd.daemon")
+
+LOCK_WAIT_S = 5.0
+"""A daemon that was just replaced may need a moment to let go of the home."""
+TERMINATED = 143
+
+
+class Ended(Struct, frozen=True):
+    """HOME/run/ended.json: what `riskd up` shows when the daemon could not start."""
+
+    exit: int
+    why: str
+    hint: str = ""
+
+
+class Running(Struct, frozen=True):
+    """HOME/run/daemon.json: who runs and how far it is."""
+
+    pid: int
+    start_ticks: int
+    started_at: datetime
+    restart: int
+    safe_mode: bool
+    phase: str
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the daemon; the exit code of the process."""
+    arguments = parser().parse_args(argv)
+    home = Home(Path(arguments.home).absolute())
+    clock = clock_from(os.environ)
+    try:
+        home.make()
+        home.ended.unlink(missing_ok=True)
+        with filelock.FileLock(home.lock, timeout=LOCK_WAIT_S):
+            return guard(home, clock, arguments)
+    except filelock.Timeout:
+        return refuse(home, Ended(1, f"cannot start: another daemon guards {home.folder}", "riskd status"))
+    except OSError as error:
+        return refuse(home, Ended(1, f"cannot start: {error}", "is the home folder writable?"))
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m supervisor", description=__doc__)
+    made.add_argument("--home", required=True)
+    made.add_argument("--config", action="append", default=[])
+    made.add_argument("--set", action="append", default=[], dest="sets")
+    made.add_argument("--env-file")
+    made.add_argument("--safe-mode", action="store_true")
+    return made
+
+
+def refuse(home: Home, ended: Ended) -> int:
+    """Leave the reason where the command line finds it."""
+    sys.stderr.write(f"{ended.why}\n")
+    if home.run.is_dir() and os.access(home.run, os.W_OK):
+        home.ended.write_bytes(msgspec.json.encode(ended))
+    return ended.exit
+
+
+def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
+    restart = int(os.environ.get("RISKD_RESTART", "0"))
+    try:
+        store = Store.open(home.database, clock.wall(), home.backups)
+    except CannotOpen as error:
+        return refuse(home, Ended(1, f"cannot open the store: {error}", "riskd doctor"))
+    try:
+        accepted = settle(store, arguments.config, arguments.sets, arguments.env_file, restarted=restart > 0)
+    except ConfigurationMistakes as error:
+        store.close()
+        return refuse(home, Ended(78, rendered(error.mistakes), "riskd config check"))
+    except SecretUnavailable as error:
+        store.close()
+        return refuse(home, Ended(78, str(error), "riskd config check"))
+    logs.start(home.logs, accepted.settings.logging, clock)
+    logs.catch_crashes()
+    try:
+        checkpoint(1, "service start", pid=os.getpid(), restart=restart, python=sys.version.split()[0])
+        checkpoint(2, "config loaded", digest=accepted.digest[:12], source=accepted.source)
+        ending = trio.run(_serve, home, clock, store, accepted, restart, arguments.safe_mode)
+        log.info("service.ended", exit=ending.exit, why=ending.why)
+    finally:
+        logs.stop()
+        store.close()
+    if ending.exit in (1, 78):
+        return refuse(home, Ended(ending.exit, ending.why, ending.hint))
+    return ending.exit
+
+
+async def _serve(
+    home: Home, clock: Clock, store: Store, accepted: Accepted, restart: int, safe_mode: bool
+) -> Ending:
+    daemon = Pulse(home, clock, restart, safe_mode)
+    program = Program(
+        accepted.settings,
+        home,
+        clock,
+        store,
+        gateway_maker(accepted.secrets.api_key),
+        targets=accepted.secrets.targets,
+        first_start=restart == 0,
+        safe_mode=safe_mode,
+        on_scan=daemon.beat,
+        on_phase=daemon.phase,
+    )
+    daemon.program = program
+    store_accepted(program, accepted)
+    async with trio.open_nursery() as nursery:
+        with control_socket(home) as listener:
+            audit = auditor(program)
+            process = Process(daemon.started_at, restart, os.environ.get(TEST_CLOCK))
+            server = ControlServer(
+                HANDLERS,
+                Daemon(program, process, accepted),
+                lambda: grants(home, accepted.settings),
+                AdminSecret(home.admin_secret),
+                audit,
+            )
+            await nursery.start(server.serve, listener)
+            nursery.start_soon(_signals, program)
+            gc.collect()
+            gc.freeze()
+            ending = await program.run()
+            daemon.stopped()
+            nursery.cancel_scope.cancel()
+    return ending
+
+
+def grants(home: Home, settings: Settings) -> Grants:
+    return Grants(home.folder.stat().st_uid, settings.control.traders, settings.control.viewers)
+
+
+def store_accepted(program: Program, accepted: Accepted) -> None:
+    """The configuration in force is the last accepted one; a restart runs on it whatever the file says."""
+    program.address("persistence").tell(StoreMeta(keys.CONFIGURATION, accepted.canonical))
+
+
+def auditor(program: Program) -> Callable[[Audited], None]:
+    """Every acting command and every refusal goes into the audit chain."""
+
+    def record(audited: Audited) -> None:
+        at = program.clock.wall()
+        body: dict[str, object] = {
+            "command": audited.command,
+            "role": audited.role,
+            "by": audited.by,
+            "outcome": audited.outcome,
+            "exit": int(audited.exit),
+        }
+        key = keys.history_id(HistoryKind.ADMIN, "", f"{audited.command}/{at.isoformat()}")
+        program.address("persistence").tell(Record(key, HistoryKind.ADMIN, at, "", body))
+
+    return record
+
+
+async def _signals(program: Program) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        async for number in received:
+            program.end(Ending(TERMINATED, f"asked to stop by {signal.Signals(number).name}"))
+
+
+class Pulse:
+    """What the watchdog sees of the daemon: the heartbeat page and daemon.json."""
+
+    def __init__(self, home: Home, clock: Clock, restart: int, safe_mode: bool) -> None:
+        self.program: Program | None = None
+        self.started_at = clock.wall()
+        self._home, self._clock = home, clock
+        me = identity_of(os.getpid())
+        assert me is not None
+        self._running = Running(me.pid, me.start_ticks, self.started_at, restart, safe_mode, "opening")
+        # The watchdog asks for these stacks before it kills a daemon that no longer beats.
+        self._stacks = home.stacks.open("w")
+        if hasattr(signal, "SIGUSR1"):
+            faulthandler.register(signal.SIGUSR1, file=self._stacks, all_threads=True)
+        self._page = HeartbeatPage(home.heartbeat)
+        self._count = 0
+        self._phase = Phase.STARTING
+        self.phase("opening the store")
+
+    def phase(self, phase: str) -> None:
+        self._running = msgspec.structs.replace(self._running, phase=phase)
+        fresh = self._home.daemon.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(self._running))
+        fresh.replace(self._home.daemon)
+        if phase == "ready":
+            self._phase = Phase.READY
+        elif phase == "stopping":
+            self._phase = Phase.STOPPING
+        self.beat()
+
+    def beat(self) -> None:
+        self._count += 1
+        program = self.program
+        covered, configured, oldest_ms, slowest, slowest_ms = 0, 0, 0.0, "", 0.0
+        if program is not None:
+            covered, configured = program.coverage()
+            oldest_ms, slowest, slowest_ms = program.slowness()
+        running = self._running
+        self._page.beat(
+            Beat(
+                self._count,
+                running.pid,
+                running.start_ticks,
+                self._clock.mono(),
+                oldest_ms,
+                covered,
+                configured,
+                self._phase,
+                slowest,
+                slowest_ms,
+            )
+        )
+
+    def stopped(self) -> None:
+        self._home.daemon.unlink(missing_ok=True)
+        self._page.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,173 @@
+"""Arming an account: which are guarded, what the store knows of them, which rules proved themselves.
+
+A rule is armed only after its self-test in a sandbox copy; rules loaded = rules configured, or it is said so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+
+from actors.account.apply import apply
+from actors.account.state import AccountState, opening
+from actors.connection.port import GuardAccount
+from actors.enforcement.journal import Journal
+from actors.logs import get_logger
+from actors.messages import AccountReport, ContractRead, Now, Rebased, StoreMeta
+from actors.persistence import keys
+from actors.persistence.queries import ContractsQuery, RecoverAccount, Recovered, StoredContract
+from actors.persistence.schema import instant_text
+from actors.rules.registry import BuiltRule, build
+from actors.rules.selftest import self_test
+from actors.timers.actor import Guard, Subscribe
+from config.settings import Settings
+from supervisor.driver import Supervisor, outcome
+from supervisor.tree import ACCOUNTS, Guarded, Parts, branch
+
+log = get_logger("riskd.arming")
+
+ASK_S = 10.0
+
+
+class Directory(Struct, frozen=True):
+    """The guarded accounts of this login as last seen."""
+
+    accounts: tuple[tuple[int, str], ...]
+
+
+class Unguardable(Exception):
+    """The configuration names accounts that this login does not have so; `hint` lists what there is."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(f"cannot guard: {why}")
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Armed:
+    """One account that is guarded."""
+
+    guarded: Guarded
+    configured: int
+    failed: dict[str, str] = field(default_factory=dict)
+    """Configured rules that did not prove able to fire, with the reason."""
+    unproven: tuple[BuiltRule, ...] = ()
+    """Those of them that could be built at all."""
+    off: int = 0
+
+
+def choose(settings: Settings, found: tuple[AccountReport, ...]) -> tuple[AccountReport, ...]:
+    """The accounts to guard, by the names or ids of the configuration. Raises Unguardable."""
+    if settings.accounts == "all":
+        if not found:
+            raise Unguardable("this login has no active account", "look at the gateway's own account list")
+        return found
+    listed = ", ".join(sorted(f"{a.name} (id {a.id})" for a in found)) or "none"
+    hint = f"active accounts of this login: {listed}"
+    chosen = list[AccountReport]()
+    for wanted in settings.accounts:
+        hits = [a for a in found if wanted.name in (a.name, str(a.id))]
+        if not hits:
+            raise Unguardable(f"{wanted.name} is no active account of this login", hint)
+        if len(hits) > 1:
+            raise Unguardable(f"{wanted.name} names more than one account", hint)
+        chosen.append(hits[0])
+    return tuple(chosen)
+
+
+def roots_of(settings: Settings) -> tuple[str, ...]:
+    """Every root that a configured rule names: their contract records are fetched before arming."""
+    roots = set[str]()
+    names = [None] if settings.accounts == "all" else [a.name for a in settings.accounts]
+    for name in names:
+        rules = settings.rules if name is None else settings.for_account(name)
+        if rules.max_contracts_per_instrument.mode != "off":
+            roots |= set(rules.max_contracts_per_instrument.limits)
+        if rules.session_block_outside.mode != "off":
+            roots |= set(rules.session_block_outside.by_root)
+    return tuple(sorted(roots))
+
+
+async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Armed:
+    """Restore the account, prove its rules, start its actors, have it guarded."""
+    persistence = supervisor.handle("persistence")
+    day_start = parts.calendar.previous_reset(parts.clock.wall())
+    recovered = await outcome(persistence.ask(RecoverAccount(report.id, day_start), ASK_S))
+    records = await outcome(persistence.ask(ContractsQuery(), ASK_S))
+    assert isinstance(recovered, Recovered)
+    assert isinstance(records, tuple)
+    proven, unproven, failed, off = prove(parts, report)
+    first = first_state(parts, report, recovered, records)
+    if recovered.first_guarded is None and first.session_since is not None:
+        since = instant_text(first.session_since).encode()
+        persistence.tell(StoreMeta(keys.first_guarded(report.id), since))
+    states = {rule: stored.body for rule, stored in recovered.rule_states.items()}
+    guarded = Guarded(
+        report.id,
+        report.name,
+        first,
+        proven,
+        states,
+        recovered,
+        Journal(parts.home.journal, report.id),
+    )
+    await supervisor.add_child(ACCOUNTS, branch(parts, guarded).as_child())
+    _introduce(supervisor, report, recovered)
+    return Armed(guarded, len(proven) + len(failed), failed, unproven, off)
+
+
+def prove(
+    parts: Parts, report: AccountReport
+) -> tuple[tuple[BuiltRule, ...], tuple[BuiltRule, ...], dict[str, str], int]:
+    """Configured rules that proved able to fire; those that did not; why, by name; how many are off."""
+    now = Now(parts.clock.wall(), parts.clock.mono())
+    key = report.name if _is_named(parts.settings, report.name) else str(report.id)
+    configured = [rule.name for rule in parts.settings.for_account(key).each() if rule.mode != "off"]
+    built = build(parts.settings, key, parts.calendar)
+    names = {one.name for one in built}
+    failed = {name: "it is configured and was not built" for name in configured if name not in names}
+    for one in built:
+        reason = self_test(one, now)
+        if reason is not None:
+            failed[one.name] = reason
+    proven = tuple(one for one in built if one.name not in failed)
+    unproven = tuple(one for one in built if one.name in failed)
+    return proven, unproven, failed, len(list(parts.settings.rules.each())) - len(configured)
+
+
+def _is_named(settings: Settings, name: str) -> bool:
+    return settings.accounts == "all" or any(a.name == name for a in settings.accounts)
+
+
+def first_state(
+    parts: Parts, report: AccountReport, recovered: Recovered, records: tuple[StoredContract, ...]
+) -> AccountState:
+    """The account as the store leaves it: contract records, whose close each fill was, the baseline."""
+    now = Now(parts.clock.wall(), parts.clock.mono())
+    state = opening(
+        report.id,
+        report.name,
+        parts.calendar,
+        now,
+        first_seq=recovered.last_seq + 1,
+        session_since=recovered.first_guarded,
+    )
+    state = msgspec.structs.replace(state, own_fills=recovered.owners(), report=report)
+    for stored in records:
+        state = apply(state, ContractRead(stored.contract, stored.read_at), parts.calendar, now).state
+    if recovered.baseline is not None and recovered.baseline > state.ledger.since:
+        state = apply(state, Rebased(report.id, recovered.baseline, ""), parts.calendar, now).state
+    return state
+
+
+def _introduce(supervisor: Supervisor, report: AccountReport, recovered: Recovered) -> None:
+    """Enforcement first, so that lockouts are in force before the first event."""
+    account = supervisor.handle(f"account/{report.name}")
+    enforcement = supervisor.handle(f"account/{report.name}/enforcement")
+    timers = supervisor.handle("timers")
+    timers.tell(Subscribe(enforcement, report.id))
+    timers.tell(Subscribe(account, report.id))
+    timers.tell(Guard(report.id, report.name, recovered.last_reset))
+    supervisor.handle("connection").tell(GuardAccount(report.id, account, enforcement))

@@ -1,0 +1,95 @@
+"""Which configuration is in force: the last accepted one.
+
+`up` and `reload` read the file. A daemon that was restarted runs on what the store holds, whatever the
+file says by then, so that a broken file and a crash together do not keep the guard down.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from actors.logs import redact
+from actors.notices.targets import Target, targets
+from actors.persistence import keys
+from actors.persistence.store import Store
+from config.canonical import canonical, digest, parse_canonical
+from config.env_file import with_env_file
+from config.secrets import SecretUnavailable, resolve
+from config.settings import Settings
+
+
+class Secrets(Struct, frozen=True):
+    """What the configuration only refers to, resolved. Never logged, stored or shown."""
+
+    api_key: str
+    targets: tuple[Target, ...]
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+
+class Accepted(Struct, frozen=True):
+    """A configuration in force, and where it came from."""
+
+    settings: Settings
+    canonical: bytes
+    digest: str
+    source: str
+    secrets: Secrets
+    files: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    env_file: str | None = None
+
+
+def settle(
+    store: Store, files: Sequence[str], sets: Sequence[str], env_file: str | None, *, restarted: bool
+) -> Accepted:
+    """The stored configuration after a restart, else the files'.
+
+    Raises ConfigurationMistakes, or SecretUnavailable for a reference that leads nowhere.
+    """
+    stored = store.meta(keys.CONFIGURATION)
+    if restarted and stored is not None:
+        return _accepted(parse_canonical(stored), "store", files, sets, env_file)
+    return read(files, sets, env_file)
+
+
+def read(files: Sequence[str], sets: Sequence[str], env_file: str | None) -> Accepted:
+    """The configuration that the files hold now. Raises as `settle`."""
+    from config.load import load
+
+    paths = [Path(file) for file in files]
+    loaded = load(paths, tuple(sets), os.environ, None if env_file is None else Path(env_file))
+    return _accepted(loaded.settings, "file", files, sets, env_file)
+
+
+def _accepted(
+    settings: Settings, source: str, files: Sequence[str], sets: Sequence[str], env_file: str | None
+) -> Accepted:
+    secrets = resolved(settings, files, env_file)
+    return Accepted(
+        settings, canonical(settings), digest(settings), source, secrets, tuple(files), tuple(sets), env_file
+    )
+
+
+def resolved(settings: Settings, files: Sequence[str], env_file: str | None) -> Secrets:
+    """The secrets themselves; known to the redactor before anything can log them."""
+    beside = Path(files[0]).parent if files else None
+    environment = with_env_file(os.environ, _env_file(files, env_file))
+    key = settings.gateway.api_key
+    if key is None or settings.gateway.username is None:
+        raise SecretUnavailable("cannot log in: gateway.username and gateway.api_key are not set")
+    api_key = resolve(key, environment, beside).get_secret_value()
+    redact(api_key)
+    return Secrets(api_key, targets(settings.alerts, environment, beside))
+
+
+def _env_file(files: Sequence[str], named: str | None) -> Path | None:
+    if named is not None:
+        return Path(named)
+    beside = Path(files[0]).parent / ".env" if files else None
+    return beside if beside is not None and beside.exists() else None

@@ -1,0 +1,114 @@
+"""Everything `status` is made from, read off the board and the process at one moment."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import psutil
+
+from actors.connection.link import LinkView
+from actors.enforcement.view import EnforcementView
+from actors.messages import AccountSnapshot, Now
+from actors.persistence.queries import StoreView
+from actors.rules.registry import BuiltRule
+from actors.rules.view import RuleView
+from supervisor import answers
+from supervisor.answers import Note, Reason
+from supervisor.arming import Armed
+from supervisor.identity import recorded
+from supervisor.program import Program
+from supervisor.roles import AdminSecret
+from supervisor.status import AccountSeen, EnforcementSeen, RuleSeen, Seen
+
+MEGABYTE = 1 << 20
+
+
+@dataclass
+class Process:
+    """The daemon's own process, for `status`."""
+
+    started_at: datetime
+    restart: int
+    test_clock: str | None
+
+    def __post_init__(self) -> None:
+        self._me = psutil.Process()
+        self._me.cpu_percent()
+
+    def facts(self) -> answers.DaemonFacts:
+        with self._me.oneshot():
+            memory, cpu = self._me.memory_info().rss / MEGABYTE, self._me.cpu_percent()
+        version = importlib.metadata.version("riskd")
+        return answers.DaemonFacts(
+            os.getpid(), self.started_at, version, self.restart, round(memory, 1), round(cpu, 1)
+        )
+
+
+def seen(program: Program, process: Process) -> Seen:
+    """One moment of the whole guard."""
+    now = Now(program.clock.wall(), program.clock.mono())
+    watchdog = recorded(program.home.watchdog)
+    return Seen(
+        now,
+        tuple(_account(program, armed) for armed in program.armed.values()),
+        program.board.read(("link",), LinkView),
+        program.board.read(("store",), StoreView),
+        process.facts(),
+        None if watchdog is None else answers.WatchdogFacts(watchdog.pid),
+        holidays_known=program.calendar.covers(now.wall.date()),
+        faults=tuple(_faults(program)),
+        notes=tuple(_notes(program)),
+        test_clock=process.test_clock,
+        dead_letters=program.supervisor.dead_letters.count,
+        latency=program.latency(),
+    )
+
+
+def _account(program: Program, armed: Armed) -> AccountSeen:
+    name = armed.guarded.name
+    board = program.board
+    view = board.read(("enforcement", name), EnforcementView)
+    enforcement = EnforcementSeen()
+    if view is not None:
+        last = view.last_decision
+        decision = None if last is None else answers.Decision(last.at, last.id, last.rule, last.text)
+        enforcement = EnforcementSeen(view.lockouts, view.reducing, view.attempts, decision)
+    rules = [_rule(program, name, built) for built in armed.guarded.rules]
+    rules += [_rule(program, name, built, armed.failed[built.name]) for built in armed.unproven]
+    return AccountSeen(
+        armed.guarded.id,
+        name,
+        board.read(("snapshot", name), AccountSnapshot),
+        enforcement,
+        tuple(rules),
+        armed.off,
+    )
+
+
+def _rule(program: Program, account: str, built: BuiltRule, failed: str | None = None) -> RuleSeen:
+    actor = f"account/{account}/rules/{built.name}"
+    return RuleSeen(
+        built,
+        program.board.read(("rule", account, built.name), RuleView),
+        program.uncovered_ms.get(actor, 0.0),
+        failed or program.given_up.get(actor),
+    )
+
+
+def _faults(program: Program) -> Iterable[Reason]:
+    for actor, why in program.given_up.items():
+        if "/rules/" not in actor:
+            yield Reason("actor", f"{actor} was given up: {why}")
+    for armed in program.armed.values():
+        for rule, why in armed.failed.items():
+            if all(built.name != rule for built in armed.unproven):
+                yield Reason("rules", f"{rule} on {armed.guarded.name} does not guard: {why}")
+
+
+def _notes(program: Program) -> Iterable[Note]:
+    if not AdminSecret(program.home.admin_secret).is_set():
+        yield Note("no_admin_secret", "no admin secret is set: riskd secret set admin")

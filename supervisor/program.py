@@ -1,0 +1,485 @@
+"""The guard, running: starts the tree, arms accounts as the gateway names them, answers for what dies.
+
+`Program` runs inside trio and knows no process around it: `__main__` gives it a home and a clock, tests
+give it an injected clock and a simulated gateway. Why it ended it says through `Ending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from actors.board import Board
+from actors.clock import Clock
+from actors.connection.budget import Limits as BudgetLimits
+from actors.connection.link import LinkView
+from actors.connection.loop import GatewayLoop
+from actors.connection.options import Options, Outlets
+from actors.connection.port import ContractsLoaded, Gateway, LoadContracts
+from actors.enforcement.view import EnforcementView
+from actors.logs import checkpoint, get_logger
+from actors.messages import (
+    AccountReport,
+    AccountsFound,
+    Alert,
+    DeadLetter,
+    HistoryKind,
+    LinkState,
+    LoginRefused,
+    Notice,
+    Now,
+    ReadAccount,
+    Record,
+    StoreMeta,
+    SupervisorLock,
+)
+from actors.notices.targets import Target
+from actors.persistence import keys
+from actors.persistence.keys import history_id
+from actors.persistence.store import Store
+from actors.timers.actor import Beat, Subscribe, first_state
+from actors.trading_day import TradingCalendar
+from actors.worker import Address
+from config.settings import Settings
+from supervisor.answers import Latency, Percentiles
+from supervisor.arming import Armed, Directory, Unguardable, arm, choose, roots_of
+from supervisor.driver import Refused, StartFailed, Supervisor
+from supervisor.events import Report
+from supervisor.handle import DeadLetter as Letter
+from supervisor.home import Home
+from supervisor.hooks import SilentHooks
+from supervisor.inbox import Inbox
+from supervisor.tree import Parts, trunk
+
+log = get_logger("riskd.supervisor")
+
+BEAT_S = 0.05
+RETRY_GIVEN_UP_S = 60.0
+"""A rule that was given up is tried again after this long; until then its account is locked."""
+RECORDS_WAIT_S = 20.0
+"""How long arming waits for the contract records of configured roots before it goes on without."""
+DIRECTORY = "directory"
+"""Where the store keeps the accounts last seen, so that a restart arms them before any contact."""
+
+
+class Ending(Struct, frozen=True):
+    """Why the program ends, in the operator's words, with the exit code of the process."""
+
+    exit: int
+    why: str
+    hint: str = ""
+
+
+REPLACE_ME = 75
+
+type MakeGateway = Callable[[Settings, Clock], Callable[[], Gateway]]
+
+
+class Program(SilentHooks):
+    """One guard. `run` returns when it has ended, with the reason."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        home: Home,
+        clock: Clock,
+        store: Store,
+        make_gateway: MakeGateway,
+        *,
+        targets: tuple[Target, ...] = (),
+        first_start: bool = True,
+        safe_mode: bool = False,
+        on_scan: Callable[[], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings, self.home, self.clock, self.store = settings, home, clock, store
+        self.first_start = first_start
+        # Read before the persistence actor owns the file.
+        self.stored_directory = store.meta(DIRECTORY)
+        self.board = Board()
+        self.calendar = TradingCalendar.of(settings)
+        self.armed: dict[str, Armed] = {}
+        self.ready = False
+        self.given_up: dict[str, str] = {}
+        self.uncovered_ms: dict[str, float] = {}
+        self.actor_restarts = 0
+        self._on_scan, self._on_phase = on_scan, on_phase
+        self._inbox = Inbox("tree")
+        self._news, self._arrivals = trio.open_memory_channel[object](1000)
+        self._records = trio.Event()
+        self._loaded: ContractsLoaded | None = None
+        self._ending: Ending | None = None
+        self._over = trio.Event()
+        self._connected = False
+        self._rules_told = False
+        self._nursery: trio.Nursery | None = None
+        self.supervisor = Supervisor(trunk(lambda: self.parts), clock, self)
+        self.loop = GatewayLoop(make_gateway(settings, clock), self._options(), self._outlets(), clock)
+        self.parts = Parts(
+            settings,
+            self.calendar,
+            clock,
+            self.board,
+            store,
+            home,
+            self.supervisor.handle,
+            self.loop,
+            self._outlets(),
+            self._inbox,
+            first_state(self.calendar, store.meta(keys.GATEWAY_TIME)),
+            {},
+            targets,
+            safe_mode,
+        )
+
+    def _options(self) -> Options:
+        gateway = self.settings.gateway
+        budget = gateway.budget
+        return Options(
+            day_start=self.calendar.previous_reset,
+            reconcile_every=gateway.reconcile_every.total_seconds(),
+            check_every=self.settings.rules.auth_loss_guard.check_every.total_seconds(),
+            limits=BudgetLimits(
+                requests=budget.requests, per=budget.per.total_seconds(), reserved=budget.reserved
+            ),
+        )
+
+    def _outlets(self) -> Outlets:
+        handle = self.supervisor.handle
+        return Outlets(
+            self._inbox,
+            handle("connection"),
+            handle("persistence"),
+            handle("notices"),
+            handle("timers"),
+            self.board,
+        )
+
+    # ------------------------------------------------------------------ life
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Ending:
+        """Guard until told to end. Everything started here is stopped in reverse before it returns."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._inbox.open(self._arrived)
+            self._phase("starting actors")
+            try:
+                await self.supervisor.start(nursery)
+            except StartFailed as error:
+                nursery.cancel_scope.cancel()
+                return Ending(1, str(error), "see riskd logs")
+            for name in ("persistence", "notices", "connection"):
+                self.address("timers").tell(Subscribe(self.address(name)))
+            nursery.start_soon(self._pulse)
+            nursery.start_soon(self._read_news)
+            await self._arm_known()
+            self._phase("logging in")
+            task_status.started()
+            await self._over.wait()
+            self._phase("stopping")
+            await self.supervisor.stop()
+            await trio.to_thread.run_sync(self.loop.close)
+            nursery.cancel_scope.cancel()
+        assert self._ending is not None
+        return self._ending
+
+    def end(self, ending: Ending) -> None:
+        """Stop in good order; the first reason given is the one told."""
+        if self._ending is None:
+            self._ending = ending
+            log.info("program.ends", exit=ending.exit, why=ending.why)
+        self._over.set()
+
+    def _phase(self, phase: str) -> None:
+        log.info("program.phase", phase=phase)
+        if self._on_phase is not None:
+            self._on_phase(phase)
+
+    async def _pulse(self) -> None:
+        timers = self.supervisor.handle("timers")
+        while True:
+            timers.tell_latest("beat", Beat())
+            self._look_at_link()
+            await trio.sleep(BEAT_S)
+
+    def _look_at_link(self) -> None:
+        if self.ready or self._ending is not None:
+            return
+        view = self.board.read(("link",), LinkView)
+        if view is None:
+            return
+        if view.state is LinkState.LIVE and self.armed:
+            checkpoint(5, "loop running", generation=view.generation)
+            self._become_ready()
+        elif view.state is LinkState.DOWN and not self._connected and view.generation >= 0 and view.reason:
+            # Unreachable: up, blind and retrying is a state of its own, not a failed start.
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        self.ready = True
+        self._phase("ready")
+
+    # ------------------------------------------------------------------ what the connection tells
+
+    def _arrived(self, message: object) -> None:
+        if isinstance(message, ContractsLoaded):
+            self._loaded = message
+            self._records.set()
+            return
+        try:
+            self._news.send_nowait(message)
+        except trio.WouldBlock:
+            log.error("program.news_lost", message=type(message).__name__)
+
+    async def _read_news(self) -> None:
+        async for message in self._arrivals:
+            match message:
+                case AccountsFound():
+                    await self._accounts_found(message.accounts)
+                case LoginRefused():
+                    self._login_refused(message)
+                case _:
+                    raise TypeError(f"the tree cannot take {type(message).__name__}")
+
+    async def _accounts_found(self, found: tuple[AccountReport, ...]) -> None:
+        if not self._connected:
+            self._connected = True
+            checkpoint(3, "gateway connected", accounts=len(found))
+        try:
+            chosen = choose(self.settings, found)
+        except Unguardable as error:
+            self._cannot_guard(str(error), error.hint)
+            return
+        missing = [account for account in chosen if account.name not in self.armed]
+        if missing:
+            self._phase("reading contracts")
+            await self._load_records()
+        for account in missing:
+            await self._arm(account)
+        self._tell_rules()
+        directory = Directory(tuple((int(a.id), a.name) for a in chosen))
+        self.supervisor.handle("persistence").tell(StoreMeta(DIRECTORY, msgspec.json.encode(directory)))
+
+    def _cannot_guard(self, why: str, hint: str) -> None:
+        if self.first_start and not self.ready:
+            self.end(Ending(78, why, hint))
+            return
+        log.error("program.cannot_guard", why=why)
+        self.alert("critical", f"{why}. {hint}", f"cannot-guard/{why}")
+
+    def _login_refused(self, refused: LoginRefused) -> None:
+        why = f"the gateway refused the login: {refused.text}"
+        if self.first_start and not self.ready:
+            self.end(Ending(1, why, "check gateway.username and gateway.api_key"))
+            return
+        self.alert("error", f"{why}. The guard keeps trying; it is blind until it gets in.", "login-refused")
+
+    async def _load_records(self) -> None:
+        """Ask for the contract records of every configured root; a root nobody knows refuses the start."""
+        roots = roots_of(self.settings)
+        if not roots:
+            return
+        self._records = trio.Event()
+        self.supervisor.handle("connection").tell(LoadContracts(roots, (), self._inbox))
+        with trio.move_on_after(RECORDS_WAIT_S):
+            await self._records.wait()
+        if self._loaded is not None and self._loaded.unknown_roots:
+            unknown = ", ".join(self._loaded.unknown_roots)
+            self._cannot_guard(
+                f"the gateway knows no contract of {unknown}",
+                "correct the root where the configuration names it",
+            )
+
+    # ------------------------------------------------------------------ arming
+
+    async def _arm_known(self) -> None:
+        """After a restart: the accounts last seen are armed before any contact, lockouts in force."""
+        stored = self.stored_directory
+        if self.first_start or stored is None:
+            return
+        known = msgspec.json.decode(stored, type=Directory)
+        reports = tuple(AccountReport(id_, name, None) for id_, name in known.accounts)  # type: ignore[arg-type]
+        try:
+            chosen = choose(self.settings, reports)
+        except Unguardable as error:
+            log.warning("program.directory_differs", why=str(error))
+            return
+        for account in chosen:
+            await self._arm(account)
+
+    async def _arm(self, account: AccountReport) -> None:
+        self._phase(f"arming {account.name}")
+        armed = await arm(self.parts, self.supervisor, account)
+        self.armed[account.name] = armed
+        if armed.failed and self.first_start and not self.ready:
+            texts = "; ".join(f"{rule}: {why}" for rule, why in armed.failed.items())
+            self.end(
+                Ending(1, f"a rule did not pass its self-test: {texts}", "this is a defect: please report it")
+            )
+        for rule, why in armed.failed.items():
+            self.alert("critical", f"rule {rule} is not guarding {account.name}: {why}", f"unarmed/{rule}")
+
+    def _tell_rules(self) -> None:
+        if self._rules_told or not self.armed:
+            return
+        self._rules_told = True
+        configured = sum(a.configured for a in self.armed.values())
+        running = sum(len(a.guarded.rules) for a in self.armed.values())
+        checkpoint(4, f"rules armed {running} of {configured}", accounts=sorted(self.armed))
+
+    # ------------------------------------------------------------------ hooks of the supervisor
+
+    def report(self, report: Report) -> None:
+        line = report.line()
+        if report.kind in ("exited", "gave_up", "escalated", "restart_failed", "start_failed", "overdue"):
+            log.error("actor.failed", kind=report.kind, actor=report.id, line=line)
+        elif report.kind == "restarted":
+            log.warning("actor.restarted", actor=report.id, line=line)
+        match report.kind:
+            case "restarted":
+                self._restarted(report)
+            case "gave_up" | "escalated":
+                self._gave_up(report)
+            case "started":
+                self._runs_again(report.id)
+            case _:
+                return
+
+    def _restarted(self, report: Report) -> None:
+        self.actor_restarts += 1
+        uncovered = report.uncovered_ms or 0.0
+        self.uncovered_ms[report.id] = self.uncovered_ms.get(report.id, 0.0) + uncovered
+        at = self.clock.wall()
+        body: dict[str, object] = {
+            "actor": report.id,
+            "cause": report.reason.describe() if report.reason else "asked for",
+            "uncovered_ms": round(uncovered, 3),
+        }
+        account = account_of(report.id) or ""
+        key = f"{report.id}/{report.epoch}/{at.isoformat()}"
+        record = Record(history_id(HistoryKind.RESTART, account, key), HistoryKind.RESTART, at, account, body)
+        self.supervisor.handle("persistence").tell(record)
+        self._runs_again(report.id)
+
+    def _gave_up(self, report: Report) -> None:
+        why = report.reason.describe() if report.reason else report.kind
+        self.given_up[report.id] = why
+        self.alert("critical", f"{report.id} keeps failing and was given up: {why}", f"gave-up/{report.id}")
+        account, rule = account_of(report.id), rule_of(report.id)
+        if account is None or rule is None:
+            self.must_restart(f"{report.id} was given up")
+            return
+        built = next(b for b in self.armed[account].guarded.rules if b.name == rule)
+        if built.mode == "armed" and not built.manages:
+            self._lock_for(account, rule, why, on=True)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._try_again, report.id)
+
+    async def _try_again(self, actor: str) -> None:
+        await trio.sleep(RETRY_GIVEN_UP_S)
+        if actor in self.given_up:
+            try:
+                await self.supervisor.restart(actor)
+            except Refused as error:
+                log.error("actor.not_restarted", actor=actor, why=str(error))
+
+    def _runs_again(self, actor: str) -> None:
+        if self.given_up.pop(actor, None) is None:
+            return
+        account, rule = account_of(actor), rule_of(actor)
+        if account is not None and rule is not None:
+            self._lock_for(account, rule, "the rule runs again", on=False)
+
+    def _lock_for(self, account: str, rule: str, reason: str, *, on: bool) -> None:
+        guarded = self.armed[account].guarded
+        now = Now(self.clock.wall(), self.clock.mono())
+        enforcement = self.supervisor.handle(f"account/{account}/enforcement")
+        enforcement.tell(SupervisorLock(guarded.id, rule, on, reason, now), urgent=True)
+
+    def dead_letter(self, letter: Letter) -> None:
+        log.error(
+            "actor.dead_letter", actor=letter.id, message=type(letter.message).__name__, cause=letter.cause
+        )
+        account = account_of(letter.id)
+        if account is None or account not in self.armed or not letter.poison:
+            return
+        self._reconcile(account, letter.id, letter.cause)
+        self.alert("error", f"{letter.id} could not handle a message: {letter.cause}", f"dead/{letter.id}")
+
+    def refused(self, name: str, message: object) -> None:
+        """User events are never dropped: one that a full lane refused marks the account for reconcile."""
+        log.error("actor.mailbox_full", actor=name, message=type(message).__name__)
+        account = account_of(name)
+        if account is not None and account in self.armed:
+            self._reconcile(account, name, "its mailbox was full")
+
+    def _reconcile(self, account: str, actor: str, cause: str) -> None:
+        guarded = self.armed[account].guarded
+        self.supervisor.handle(f"account/{account}").tell(DeadLetter(actor, cause), urgent=True)
+        self.supervisor.handle("connection").tell(ReadAccount(guarded.id, f"{actor}: {cause}"))
+
+    def must_restart(self, reason: str) -> None:
+        log.critical("program.must_be_replaced", why=reason)
+        self.end(Ending(REPLACE_ME, reason))
+
+    def scanned(self, now: float) -> None:
+        del now
+        if self._on_scan is not None:
+            self._on_scan()
+
+    # ------------------------------------------------------------------ what status and heartbeat show
+
+    def coverage(self) -> tuple[int, int]:
+        """Rules whose actor runs, and rules configured."""
+        running = sum(
+            f"account/{name}/rules/{built.name}" not in self.given_up
+            for name, armed in self.armed.items()
+            for built in armed.guarded.rules
+        )
+        return running, sum(armed.configured for armed in self.armed.values())
+
+    def slowness(self) -> tuple[float, str, float]:
+        """Age of the oldest waiting message in ms, and who is longest in a handler, with its ms."""
+        oldest = slowest_ms = 0.0
+        slowest = ""
+        for handle in list(self.supervisor.handles.values()):
+            oldest = max(oldest, handle.oldest_s())
+            busy_ms = handle.busy_s() * 1000
+            if busy_ms > slowest_ms:
+                slowest, slowest_ms = handle.id, busy_ms
+        return oldest * 1000, slowest, slowest_ms
+
+    def latency(self) -> Latency:
+        """Percentiles over the last receipts of all accounts."""
+        taken = sorted(
+            receipt.breach_to_call_ms
+            for name in self.armed
+            if (view := self.board.read(("enforcement", name), EnforcementView)) is not None
+            for receipt in view.receipts
+            if receipt.breach_to_call_ms is not None
+        )
+        if not taken:
+            return Latency()
+        p50, p99 = taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 99 // 100)]
+        return Latency(breach_to_call_ms=Percentiles(round(p50, 3), round(p99, 3)))
+
+    def alert(self, level: str, text: str, key: str, account: str = "") -> None:
+        notice = Notice(level, "supervisor", text, key)
+        self.address("notices").tell(Alert(self.clock.wall(), account, notice))
+
+    def address(self, name: str) -> Address:
+        return self.supervisor.handle(name)
+
+
+def account_of(actor: str) -> str | None:
+    """The account's name in an actor's id, None for what belongs to none."""
+    parts = actor.split("/")
+    return parts[1] if parts[0] == "account" and len(parts) > 1 else None
+
+
+def rule_of(actor: str) -> str | None:
+    parts = actor.split("/")
+    return parts[3] if len(parts) > 3 and parts[2] == "rules" else None
