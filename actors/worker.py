@@ -66,6 +66,9 @@ class Hang(msgspec.Struct, frozen=True):
     seconds: float
 
 
+Order = Crash | Hang
+
+
 class Ready(msgspec.Struct, frozen=True):
     """The actor is initialised and serves; `info` is whatever `started()` returned."""
 
@@ -374,7 +377,7 @@ class Incarnation(pykka.ThreadingActor):
             self.boss(self, notice)
 
 
-def carry_out(order: Crash | Hang) -> None:
+def carry_out(order: Order) -> None:
     match order:
         case Crash(text):
             raise ChaosCrash(text)
