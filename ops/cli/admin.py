@@ -1,0 +1,50 @@
+"""Admin: end a lockout, start the day's figures from zero, try the alert channels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ops.cli.acting import One, Yes, the_account
+from ops.cli.place import Place, confirm
+from ops.cli.table import group
+from supervisor.protocol import DoReset, DoUnlock, Nothing
+
+alerts = group("The alert channels.")
+
+
+def unlock(
+    ctx: typer.Context,
+    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Only this rule's lockout.")] = None,
+    account: One = None,
+) -> None:
+    """End a lockout. Refused where its condition still holds, or where `tamper` says so (exit 7)."""
+    place: Place = ctx.obj
+    name = the_account(place, account, "unlock")
+    answer = place.ask("unlock", DoUnlock(name, rule)) or {}
+    place.page.line(str(answer.get("text") or f"{name}: {rule or 'every lockout'} ended"))
+
+
+def reset(ctx: typer.Context, account: One = None, yes: Yes = False) -> None:
+    """Start an account's P&L, counts, streak and tiers of the day from zero now; ends no lockout."""
+    place: Place = ctx.obj
+    name = the_account(place, account, "reset")
+    confirm(f"The day's figures of {name} start from zero. Its limits then count anew. Go on?", yes=yes)
+    answer = place.ask("reset", DoReset(name)) or {}
+    place.page.line(str(answer.get("text") or f"{name}: figures of the day start from zero"))
+
+
+@alerts.callback()
+def _group() -> None:
+    """The alert channels."""
+
+
+@alerts.command("test")
+def test_alerts(ctx: typer.Context) -> None:
+    """Send a test alert to every channel and say which took it."""
+    answer = ctx.obj.ask("alerts.test", Nothing()) or {}
+    for channel in answer.get("channels", ()):
+        ctx.obj.page.line(f"{channel.get('to')}: {channel.get('outcome')}")
+    if not answer.get("channels"):
+        ctx.obj.page.line(str(answer.get("text") or "no alert channel is configured"))
