@@ -93,6 +93,8 @@ class Trouble(Protocol):
 
     def malformed(self, error: Malformed) -> None: ...
 
+    def unpriced(self, error: Malformed) -> None: ...
+
     def logged_out(self) -> None: ...
 
     def lost(self) -> None: ...
@@ -111,6 +113,7 @@ class GenerationEars:
         self.filled = ingest.filled
         self.priced = ingest.priced
         self.malformed = trouble.malformed
+        self.unpriced = trouble.unpriced
         self.logged_out = trouble.logged_out
 
     def lost(self, why: str) -> None:

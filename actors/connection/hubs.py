@@ -99,7 +99,7 @@ class HubPair:
             try:
                 prices = read(*arguments) if len(arguments) == 2 else None
             except Malformed as error:
-                ears.malformed(error)
+                ears.unpriced(error)
             else:
                 if prices is not None:
                     ears.priced(prices, hub.heard)

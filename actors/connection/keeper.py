@@ -159,20 +159,20 @@ class Keeper:
             await self._generation.close()
 
     async def _generations(self) -> None:
-        tries = 0
+        failures = 0
         while True:
-            await asyncio.sleep(self._pause(tries))
+            await asyncio.sleep(self._pause(failures))
             try:
                 await self._bring_up()
             except LoginDenied:
                 await self._let_denial_rest()
             except (GatewayError, Malformed) as error:
                 self._not_up(error)
-                tries += 1
+                failures += 1
             else:
                 await self._until_over()
                 lived = self._clock.mono() - self._generation.began
-                tries = 0 if lived >= SETTLED_AFTER else tries + 1
+                failures = failures + 1 if lived < SETTLED_AFTER else 1
 
     async def _let_denial_rest(self) -> None:
         """Until the login may be tried again, or a protective call has got one accepted."""
@@ -181,8 +181,10 @@ class Keeper:
             async with asyncio.timeout(DENIED_FOR):
                 await self._logged_in_again.wait()
 
-    def _pause(self, tries: int) -> float:
-        return BACK_OFF[min(tries, len(BACK_OFF) - 1)] * self._random.uniform(0.8, 1.2)
+    def _pause(self, failures: int) -> float:
+        """Seconds before the next try: none at first and after a first failure, then more each time."""
+        step = min(max(failures - 1, 0), len(BACK_OFF) - 1)
+        return BACK_OFF[step] * self._random.uniform(0.8, 1.2)
 
     async def _bring_up(self) -> None:
         """One generation, from the login to the last read; raises where it cannot be."""
@@ -235,6 +237,7 @@ class Keeper:
             await self._bring_up()
         except (GatewayError, Malformed) as error:
             self._log.warning("token not renewed", reason=str(error))
+            self._alert("warning", "renewal", f"The login could not be renewed yet: {error}")
 
     # ------------------------------------------------------------ accounts
 
@@ -345,6 +348,11 @@ class Keeper:
             self.roster.reason = self._generation.why or self.roster.reason
             self._log.warning("link lost", reason=self.roster.reason, generation=self._generation.number)
         self._publish()
+
+    def unpriced(self, error: Malformed) -> None:
+        """A market event that cannot be read: the next one brings the price."""
+        self._malformed += 1
+        self._log.debug("price not readable", reason=str(error))
 
     def malformed(self, error: Malformed) -> None:
         """An event that cannot be read may have been a fill: read the accounts instead."""

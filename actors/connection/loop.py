@@ -57,10 +57,12 @@ class GatewayLoop:
         return self._thread
 
     def start(self) -> None:
-        """Start the thread, once; returns when it takes orders."""
+        """Start the thread, once; returns when it takes orders. Raises RuntimeError where it cannot."""
         if not self._thread.is_alive() and not self._ready.is_set():
             self._thread.start()
             self._ready.wait()
+        if self._keeper is None:
+            raise RuntimeError("cannot start the gateway loop: it ended at once. Its log says why.")
 
     def close(self, timeout: float = CALLS_FINISH + 5.0) -> bool:
         """Let calls under way finish, close hubs and client, end the thread; False if it did not in time."""

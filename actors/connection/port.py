@@ -101,7 +101,11 @@ class Ears(Protocol):
     def priced(self, prices: Prices, mono: float) -> None: ...
 
     def malformed(self, error: Malformed) -> None:
-        """An event that could not be read: counted, and made good by a read."""
+        """A user event that could not be read: counted, and made good by a read."""
+        ...
+
+    def unpriced(self, error: Malformed) -> None:
+        """A market event that could not be read: counted; the next one brings the price."""
         ...
 
     def logged_out(self) -> None:

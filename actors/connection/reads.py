@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from actors.clock import Clock
 from actors.connection.budget import Lane
 from actors.connection.login import Authorised
-from actors.connection.port import Gateway, GatewayError, Refused
+from actors.connection.port import Gateway, GatewayError, NoAnswer, Refused
 from actors.connection.requests import merged
 from actors.connection.translate import Malformed
 from actors.messages import AccountId, AccountReport, BrokerSnapshot, Order, PositionReport
@@ -90,7 +90,11 @@ class Reads:
         try:
             while (wanted := slot.wanted) is not None:
                 slot.wanted = None
-                await self._read(account, lane, wanted)
+                try:
+                    await self._read(account, lane, wanted)
+                finally:
+                    if not wanted.done.done():  # a bug of ours: nobody may wait for ever
+                        wanted.done.set_result(NoAnswer("the read failed inside"))
         finally:
             slot.busy = False
 
@@ -106,8 +110,7 @@ class Reads:
                 self._told[account] = snapshot.started_mono
                 self.arrived(snapshot)
             outcome = snapshot
-        if not wanted.done.done():
-            wanted.done.set_result(outcome)
+        wanted.done.set_result(outcome)
 
     async def _settled(self, account: AccountId, lane: Lane, whole: bool, why: str) -> BrokerSnapshot:
         report = self.report(account)

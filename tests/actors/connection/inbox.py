@@ -14,8 +14,8 @@ PATIENCE = 10.0
 class Inbox:
     """`Address` without an actor behind it. Thread-safe."""
 
-    def __init__(self, id: str = "inbox") -> None:
-        self.id = id
+    def __init__(self, name: str = "inbox") -> None:
+        self.id = name
         self.messages: list[object] = []
         self.latest: dict[Hashable, object] = {}
         self._changed = threading.Condition()
