@@ -197,15 +197,10 @@ async def why(context: Call, request: AskWhy) -> object:
 @HANDLERS.on("history", AskHistory)
 async def history(context: Call, request: AskHistory) -> object:
     account = None if request.account is None else context.parts.account(request.account).guarded.name
-    lines = list[dict[str, object]]()
-    kinds = [HistoryKind(kind) for kind in request.kinds] or [None]
-    for kind in kinds:
-        query = HistoryQuery(kind, request.since, request.until, account, request.limit)
-        found = await context.parts.ask("persistence", query)
-        assert isinstance(found, tuple | list)
-        lines.extend(found)
-    lines.sort(key=lambda line: str(line["at"]))
-    return {"schema": 1, "at": context.parts.now().wall, "history": lines[-request.limit :]}
+    kind = None if request.kind is None else HistoryKind(request.kind)
+    query = HistoryQuery(kind, request.since, request.until, account, request.limit)
+    found = await context.parts.ask("persistence", query)
+    return {"schema": 1, "at": context.parts.now().wall, "history": found}
 
 
 @HANDLERS.on("actors.tree", Nothing)

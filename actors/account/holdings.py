@@ -78,8 +78,8 @@ def _grown(holding: Holding | None, fill: Fill, size: int, ticks: int | None) ->
     if holding is None:
         cost = None if ticks is None else ticks * size
         return Holding(fill.contract, size, cost, (lot,), fill.at)
-    cost = None if ticks is None or holding.cost is None else whole(holding.cost + ticks * size)
-    return Holding(fill.contract, holding.size + size, cost, (*holding.lots, lot), holding.opened_at)
+    total = None if ticks is None or holding.cost is None else whole(holding.cost + ticks * size)
+    return Holding(fill.contract, holding.size + size, total, (*holding.lots, lot), holding.opened_at)
 
 
 def _shrunk(holding: Holding, left: int) -> Holding:
