@@ -110,6 +110,7 @@ class PersistenceActor(Actor):
         self._refused = 0
         self._last_commit_ms = 0.0
         self._backup_due = 0.0
+        self._last_backup = next(iter(store.backup_names()), None)
         self._askers: list[Answer] = []
 
     def started(self) -> None:
@@ -287,6 +288,7 @@ class PersistenceActor(Actor):
             self._alert("error", f"cannot back up the store: {ended.error}", ended.error or "")
             return
         log.info("store.backed_up", path=ended.path)
+        self._last_backup = ended.path
         self._take(StoreMeta(keys.LAST_BACKUP, instant_text(self._clock.wall()).encode()))
         # The head of the audit chain leaves the machine with this notice: a rewritten past would show.
         self._alert("info", f"backup made: {ended.path}; audit head {self._store.audit_head()}", ended.path)
@@ -344,6 +346,7 @@ class PersistenceActor(Actor):
             error=self._error,
             refused=self._refused,
             dropped=backlog.dropped,
+            last_backup=self._last_backup,
             opened=opening.state,
         )
         self._board.post(("store",), view)

@@ -88,8 +88,7 @@ def open_database(path: Path, backups: Path, now: datetime) -> tuple[Database, O
     if db is None:
         return _rebuild(path, backups, now, fault)
     if migrations.pending(db):
-        _back_up(db, backups, now)
-        migrations.apply(db)
+        _migrate(db, path, backups, now)
         return db, Opening("migrated", lockouts=_live(db))
     return db, Opening("good", lockouts=_live(db))
 
@@ -152,22 +151,22 @@ def _fault(db: Database, path: Path) -> str:
     found = backup.damage(db.conn)
     if found is not None:
         return found
-    missing = set(TABLES) - set(db.table_names())
-    if missing and not migrations.applied(db):
+    if not migrations.applied(db):
         return "riskd did not write this file"
-    if missing:
+    missing = set(TABLES) - set(db.table_names())
+    if missing and not migrations.pending(db):
         return f"tables are missing: {', '.join(sorted(missing))}"
     return ""
 
 
-def _back_up(db: Database, backups: Path, now: datetime) -> None:
+def _migrate(db: Database, path: Path, backups: Path, now: datetime) -> None:
     try:
         backup.copy(db.conn, backups / backup.name(now, head(db)))
+        migrations.apply(db)
     except (sqlite3.Error, OSError, backup.BackupFailed) as error:
         db.close()
         raise CannotOpen(
-            f"cannot migrate the store: no backup could be made ({error}). "
-            f"Make room in {backups} and start again."
+            f"cannot migrate the store {path}: {error}. It is unchanged; see that there is room in {backups}."
         ) from error
 
 
