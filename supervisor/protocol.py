@@ -121,7 +121,7 @@ class AskHistory(Struct, frozen=True, forbid_unknown_fields=True):
 
     since: datetime | None = None
     until: datetime | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] = ()
     account: str | None = None
     limit: int = 200
 

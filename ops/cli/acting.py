@@ -117,7 +117,7 @@ def _report(page: Page, answer: Any, json: bool) -> None:
 
 def _said(page: Page | None, entry: dict[str, Any]) -> bool:
     """One account's outcome in a line; whether it is what was asked for."""
-    verified = entry.get("verified")
+    verified = entry.get("verified_flat", entry.get("verified"))
     parts = []
     if "locked_until" in entry or entry.get("locked"):
         end = words.parsed(entry.get("locked_until"))
