@@ -5,6 +5,9 @@ has to give the same run again. Hand `incarnation=Stepped` to a Supervisor with 
 """
 
 from functools import partial
+from typing import Any, Self
+
+import pykka
 
 from actors.address import Envelope
 from actors.worker import Incarnation
@@ -16,8 +19,12 @@ class Stepped(Incarnation):
 
     _is_open = False
 
-    def _start_actor_loop(self) -> None:
-        self.home.admit(self)
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
+        """As pykka's, but without an entry in its registry: that is for actors that run by themselves."""
+        life = cls(*args, **kwargs)
+        life.home.admit(life)
+        return life.actor_ref
 
     def is_at_work(self) -> bool:
         return False
