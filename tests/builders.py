@@ -48,6 +48,7 @@ from actors.messages import (
     Quoted,
     Rebased,
 )
+from actors.rules.registry import build
 from actors.rules.rule import AnyRule, Judgement
 from actors.trading_day import TradingCalendar
 from config.checks import settings_from
@@ -77,6 +78,12 @@ def some_settings(*, sessions: dict[str, object] | None = None, **rules: dict[st
 
 def some_rules(**rules: dict[str, object]) -> Rules:
     return some_settings(**rules).rules
+
+
+def a_rule(name: str, *, sessions: dict[str, object] | None = None, **config: object) -> Watching:
+    """One armed rule, with this configuration and defaults for the rest."""
+    settings = some_settings(sessions=sessions, **{name: {"mode": "armed", **config}})
+    return Watching(build(settings, NAME, TradingCalendar.of(settings))[0].rule)
 
 
 def a_calendar(settings: Settings | None = None) -> TradingCalendar:

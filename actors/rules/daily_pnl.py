@@ -40,7 +40,10 @@ from .machine import Machine, breaches_of
 from .rule import Bound, Judgement, Measure, Probe, Wake
 from .worth import Side, acts_at, marks_text, position_inputs
 
-ACCOUNT = "*"
+PRICE = "price"
+"""Key and cause of an episode that began on the screen; the others are named after their fill."""
+MISSED = "missed "
+"""Begins the key of an episode that was over when it was found."""
 
 
 class Crossing(Struct, frozen=True, gc=False):
@@ -91,22 +94,23 @@ class DailyPnl(Machine[Episodes]):
 
     def judge(self, state: Episodes, snapshot: AccountSnapshot, now: Now) -> Judgement[Episodes]:
         crossings = self._crossings(snapshot)
-        seen = self._seen(state, snapshot, crossings)
-        episodes = follow(state, self.name, snapshot.day, seen)
-        if ACCOUNT in episodes.open or ACCOUNT in state.open:
+        lasting = self._lasting(state, snapshot, crossings)
+        missed = {} if PRICE in state.open else self._missed(state, snapshot, crossings)
+        episodes = follow(state, self.name, snapshot.day, {**missed, **lasting})
+        if PRICE in episodes.open or PRICE in state.open:
             for crossing in crossings:
                 episodes = covered(episodes, None, crossing.cause)
         lock = asked_for(
             self._locks(episodes.new_since(state)), self._locks(episodes.open.values()), now.wall
         )
         value = self._value(snapshot)
-        near = {ACCOUNT: (self.side.used(value, self._limit), self._near_text(value))}
+        near = {"*": (self.side.used(value, self._limit), self._near_text(value))}
         episodes, notices = near_alerts(episodes, self.name, snapshot.day, near, self._alert_at)
         exposed = bool(snapshot.positions or working(snapshot))
         return Judgement(
             episodes,
             breaches_of(episodes),
-            (AccountFlat(),) if exposed and ACCOUNT in episodes.open else (),
+            (AccountFlat(),) if exposed and lasting else (),
             lock=lock,
             notices=notices,
         )
@@ -126,25 +130,31 @@ class DailyPnl(Machine[Episodes]):
                 found[-1] = msgspec.structs.replace(found[-1], lasts=False)
         return found
 
-    def _seen(
+    def _lasting(
         self, state: Episodes, snapshot: AccountSnapshot, crossings: list[Crossing]
     ) -> dict[str, Breach]:
-        seen = dict[str, Breach]()
-        known = state.open.get(ACCOUNT)
-        for crossing in crossings:
-            if crossing.lasts:
-                seen[ACCOUNT] = self._closed_breach(crossing, snapshot)
-            elif known is None and self._missed(crossing, state, snapshot):
-                seen[crossing.cause] = self._closed_breach(crossing, snapshot)
-        if ACCOUNT not in seen and snapshot.suspended and known is not None:
-            seen[ACCOUNT] = known
-        elif ACCOUNT not in seen and self._open_is_over(snapshot):
-            seen[ACCOUNT] = self._open_breach(snapshot)
-        return seen
+        """The breach that is true now, under the name of how it began."""
+        now_over = next((crossing for crossing in crossings if crossing.lasts), None)
+        if PRICE in state.open and (now_over or snapshot.suspended or self._open_is_over(snapshot)):
+            return {PRICE: state.open[PRICE]}
+        if now_over is not None:
+            breach = self._closed_breach(now_over, snapshot)
+            return {breach.cause: breach}
+        if self._open_is_over(snapshot):
+            known = {key: breach for key, breach in state.open.items() if not key.startswith(MISSED)}
+            return known or {PRICE: self._open_breach(snapshot)}
+        return {}
 
-    def _missed(self, crossing: Crossing, state: Episodes, snapshot: AccountSnapshot) -> bool:
+    def _missed(
+        self, state: Episodes, snapshot: AccountSnapshot, crossings: list[Crossing]
+    ) -> dict[str, Breach]:
         """Crossed and won back since it was last judged."""
-        return not self._was_open(crossing) and not on_day(state, snapshot.day).began(None, crossing.cause)
+        today = on_day(state, snapshot.day)
+        return {
+            MISSED + crossing.cause: self._closed_breach(crossing, snapshot)
+            for crossing in crossings
+            if not (crossing.lasts or self._was_open(crossing) or today.began(None, crossing.cause))
+        }
 
     def _was_open(self, crossing: Crossing) -> bool:
         """A lockout's flatten only closed what had gone over the limit on the screen before."""
@@ -158,12 +168,12 @@ class DailyPnl(Machine[Episodes]):
     # ------------------------------------------------------------------------------ breach
 
     def _closed_breach(self, crossing: Crossing, snapshot: AccountSnapshot) -> Breach:
-        cause = "price" if self._was_open(crossing) else crossing.cause
+        cause = PRICE if self._was_open(crossing) else crossing.cause
         breach = self._breach(crossing.total, cause, snapshot)
         return msgspec.structs.replace(breach, at=crossing.booked.fill.at)
 
     def _open_breach(self, snapshot: AccountSnapshot) -> Breach:
-        breach = self._breach(snapshot.realized + self.side.sum(snapshot), "price", snapshot)
+        breach = self._breach(snapshot.realized + self.side.sum(snapshot), PRICE, snapshot)
         return msgspec.structs.replace(breach, mark=marks_text(self.side, snapshot.positions))
 
     def _breach(self, value: Exact, cause: str, snapshot: AccountSnapshot) -> Breach:

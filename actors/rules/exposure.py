@@ -129,8 +129,3 @@ def working(snapshot: AccountSnapshot) -> list[Order]:
 def closing_side(order: Order, size: int) -> bool:
     """Whether the order is on the side that closes a position of this size."""
     return order.rest * size < 0
-
-
-def opens(order: Order, size: int) -> bool:
-    """Whether the order, filled, would add to the position or turn it round."""
-    return not closing_side(order, size) or abs(order.rest) > abs(size)

@@ -25,11 +25,6 @@ def is_protected(position: PositionView, orders: Iterable[Order]) -> bool:
     return _covers(position, (o for o in stops_of(position, orders) if _on_losing_side(o, position)))
 
 
-def is_covered_at(position: PositionView, orders: Iterable[Order], ticks: int) -> bool:
-    """Whether stops at this price or better (nearer to profit) cover the whole position."""
-    return _covers(position, (o for o in stops_of(position, orders) if _at_or_better(o, position, ticks)))
-
-
 def stops_of(position: PositionView, orders: Iterable[Order]) -> list[Order]:
     """Working stop orders on the closing side of the position, wherever they trigger."""
     return [
@@ -84,13 +79,6 @@ def _on_losing_side(order: Order, position: PositionView) -> bool:
     if trigger is None or price is None:
         return True
     return trigger < price if position.size > 0 else trigger > price
-
-
-def _at_or_better(order: Order, position: PositionView, ticks: int) -> bool:
-    trigger = trigger_ticks(order, position)
-    if trigger is None:
-        return False
-    return trigger >= ticks if position.size > 0 else trigger <= ticks
 
 
 def _covers(position: PositionView, stops: Iterable[Order]) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 
 from actors.messages import (
     AccountId,
@@ -153,8 +152,3 @@ def snapshot(
 
 def after(now: Now, seconds: float) -> Now:
     return Now(now.wall + timedelta(seconds=seconds), now.mono + seconds)
-
-
-def mark_for(record: Contract, size: int, amount: Exact) -> Fraction:
-    """The price in ticks at which a position entered at ENTRY is worth `amount`."""
-    return ENTRY + Fraction(amount) / (size * record.tick_value)

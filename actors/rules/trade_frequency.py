@@ -64,18 +64,18 @@ class TradeFrequencyRule(Resting):
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
         counted = self._counted(snapshot)
         times = [booked.fill.at for booked in counted]
-        lasting = {tier.name for tier in self._tiers if tier.count(times, now.wall) > tier.limit}
-        found = list[Rest]()
+        found, newest = list[Rest](), dict[str, int]()
         for place, booked in enumerate(counted, start=1):
             counts = {t.name: place - t.left_out(times, booked.fill.at) for t in self._tiers}
             crossed = [t for t in self._tiers if counts[t.name] == t.limit + 1]
             if crossed:
-                found.append(self._rest(booked, crossed, counts, lasting))
-        return found
+                newest.update((tier.name, len(found)) for tier in crossed)
+                found.append(self._rest(booked, crossed, counts))
+        above = [t.name for t in self._tiers if t.count(times, now.wall) > t.limit]
+        lasting = {newest[name] for name in above if name in newest}
+        return [Rest(r.breach, r.length, place in lasting) for place, r in enumerate(found)]
 
-    def _rest(
-        self, booked: BookedFill, crossed: list[Tier], counts: dict[str, int], lasting: set[str]
-    ) -> Rest:
+    def _rest(self, booked: BookedFill, crossed: list[Tier], counts: dict[str, int]) -> Rest:
         longest = max(crossed, key=lambda tier: self._ends(tier, booked.fill.at))
         breach = self.begun_by(
             booked,
@@ -84,7 +84,7 @@ class TradeFrequencyRule(Resting):
             text=f"{counts[longest.name]} {self._what} {_words(longest)}, more than {longest.limit}",
             inputs={name: str(count) for name, count in counts.items()},
         )
-        return Rest(breach, longest.rest, any(tier.name in lasting for tier in crossed))
+        return Rest(breach, longest.rest)
 
     def _ends(self, tier: Tier, at: datetime) -> datetime:
         return at + tier.rest if isinstance(tier.rest, timedelta) else self._calendar.next_reset(at)
