@@ -52,11 +52,11 @@ from actors.messages import (
     WatchContracts,
 )
 from actors.money import money_text
+from actors.rules.bounds import Side, side
 from actors.rules.rule import AnyRule, Wake
 from actors.worker import Actor, Address
 
 from .apply import apply
-from .bounds import Side, side
 from .state import DISPUTE_ALERT_S, AccountEvent, AccountState, Days, Step
 from .view import snapshot_of
 

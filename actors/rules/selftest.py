@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from actors.account.bounds import side
 from actors.messages import AccountSnapshot, Now, PositionView
+from actors.rules.bounds import side
 
 from .registry import BuiltRule
 from .rule import AnyRule, Judgement, Wake

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.messages import AccountSnapshot, Exact
-from actors.rules.rule import Bound, Measure
+
+from .rule import Bound, Measure
 
 type Side = tuple[object, ...]
 """On which side of each of its bounds a rule stands; it is woken when this changes."""
