@@ -50,7 +50,6 @@ from .effects import (
     LockoutOver,
     LockoutSet,
     TellAccount,
-    Unlocked,
 )
 from .journal import Journal
 from .rows import alerts, rows, until_text
@@ -186,27 +185,29 @@ class EnforcementActor(Actor):
         for call in done.calls:
             self._sender.submit(call, self.me)
         self._plan = done.plan
-        self._tell(done.after)
-        if done.calls:
-            self._triggered(done)
-            self._held.append(done.after)
-            self._hold()
-        elif self._held:
-            self._held.append(done.after)
-        else:
-            self._keep_rows(done.after)
-        if done.changed:
-            self._decide(done.after)
-            self._show()
-
-    def _tell(self, after: tuple[Effect, ...]) -> None:
-        for effect in after:
+        for effect in done.after:
             if isinstance(effect, TellAccount):
                 self.send(self._to.account, effect.message)
             elif isinstance(effect, AskRead):
                 self._read(effect.why)
-            elif isinstance(effect, Answer):
+        if done.changed:
+            self._decide(done.after)
+            self._show()
+        self._keep_or_hold(done)
+
+    def _keep_or_hold(self, done: Done) -> None:
+        """Whoever is answered finds the view in place already."""
+        for effect in done.after:
+            if isinstance(effect, Answer):
                 self.reply(effect.value)
+        if done.calls:
+            self._triggered(done)
+        if done.calls or self._held:
+            self._held.append(done.after)
+        else:
+            self._keep_rows(done.after)
+        if done.calls:
+            self._hold()
 
     def _read(self, why: str) -> None:
         self.send(self._to.connection, ReadAccount(self._account, why, protective=True))
@@ -274,6 +275,3 @@ class EnforcementActor(Actor):
 def _with_memory(kept: Plan, journal: Journal) -> Plan:
     assert journal.memory is not None
     return Plan(journal.memory, kept.snapshot, kept.heard, kept.read_asked, kept.receipts)
-
-
-__all__ = ["EnforcementActor", "Neighbours", "Unlocked"]

@@ -52,6 +52,7 @@ def act(turn: Turn) -> None:
     """Compare the account with what must hold; send what may go out; verify what complies."""
     snapshot = turn.snapshot
     if snapshot is None:
+        _ask_read(turn, 0.0)
         return
     limits = limits_of(turn.lockouts, turn.standing)
     needs = needs_of(limits, snapshot, turn.pursuits) if limits.anything or turn.pursuits else []
@@ -61,7 +62,7 @@ def act(turn: Turn) -> None:
     for receipt in tuple(turn.receipts.values()):
         if receipt.id not in lacking:
             _verify(turn, snapshot, limits, receipt)
-    _ask_read(turn, snapshot)
+    _ask_read(turn, snapshot.read_mono)
 
 
 def _drive(turn: Turn, snapshot: AccountSnapshot, need: Need) -> str:
@@ -263,10 +264,10 @@ def _drop(turn: Turn, key: str, pursuit: Pursuit) -> None:
         turn.after.append(TellAccount(CloseVerified(pursuit.call.contract)))
 
 
-def _ask_read(turn: Turn, snapshot: AccountSnapshot) -> None:
+def _ask_read(turn: Turn, read_mono: float) -> None:
     """Ask for the read that a receipt waits for, once, and again should it not come."""
     wanted = [_read_from(turn, receipt) for receipt in turn.receipts.values() if not receipt.managed]
-    due = [mono for mono in wanted if mono is not None and snapshot.read_mono < mono <= turn.now.mono]
+    due = [mono for mono in wanted if mono is not None and read_mono < mono <= turn.now.mono]
     if not due:
         return
     if turn.read_asked < max(due) or turn.now.mono - turn.read_asked >= ASK_AGAIN_S:

@@ -46,7 +46,7 @@ class Over(Struct, frozen=True, gc=False):
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """An unlock that was refused, and what would help."""
+    """An unlock that was refused: what stands against it, and what would help."""
 
     rule: str
     text: str
@@ -224,10 +224,10 @@ def _stands(one: Lockout, holds: Mapping[str, str]) -> str | None:
     if one.kind is LockKind.MANUAL or is_cooldown(one):
         return None
     if one.rule in (SUPERVISOR, SAFE_MODE):
-        return f"cannot unlock {one.rule}: {one.reason}. {WHAT_HELPS[one.rule]}"
+        return f"{one.reason}. {WHAT_HELPS[one.rule]}"
     if one.rule not in holds:
         return None
-    return f"cannot unlock {one.rule}: {holds[one.rule]}. {WHAT_HELPS.get(one.rule, OTHERWISE_HELPS)}"
+    return f"{holds[one.rule]}. {WHAT_HELPS.get(one.rule, OTHERWISE_HELPS)}"
 
 
 def _end(lockouts: Lockouts, ended: Iterable[Over]) -> tuple[Lockouts, tuple[Over, ...]]:
