@@ -22,7 +22,7 @@ def first_guarded(account: AccountId) -> str:
 
 
 def last_reset(account: AccountId) -> str:
-    """The trading day that the last reset began (a date as text); written by timers alone."""
+    """The instant of the last reset carried out (as text); written by timers alone."""
     return f"last_reset/{account}"
 
 

@@ -52,8 +52,8 @@ class Recovered(Struct, frozen=True):
     fills: tuple[StoredFill, ...]
     open_receipts: tuple[Receipt, ...]
     """Asked for, not yet verified."""
-    last_reset: date | None
-    """The trading day whose reset was the last one carried out."""
+    last_reset: datetime | None
+    """The instant of the last reset that was carried out."""
     first_guarded: datetime | None
     baseline: datetime | None
     last_seq: int

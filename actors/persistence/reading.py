@@ -39,7 +39,7 @@ def recovered(db: Database, account: AccountId, fills_since: datetime) -> Recove
         rule_states=states,
         fills=tuple(fills(db, account, fills_since)),
         open_receipts=tuple(open_receipts(db, account)),
-        last_reset=_date(meta(db, keys.last_reset(account))),
+        last_reset=_instant(meta(db, keys.last_reset(account))),
         first_guarded=_instant(meta(db, keys.first_guarded(account))),
         baseline=_instant(meta(db, keys.baseline(account))),
         last_seq=max((state.seq for state in states.values()), default=0),
@@ -116,7 +116,3 @@ def meta(db: Database, key: str) -> bytes | None:
 
 def _instant(body: bytes | None) -> datetime | None:
     return None if body is None else instant(body.decode())
-
-
-def _date(body: bytes | None) -> date | None:
-    return None if body is None else date.fromisoformat(body.decode())

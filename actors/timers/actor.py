@@ -30,6 +30,7 @@ from actors.messages import (
     Tick,
 )
 from actors.persistence import keys
+from actors.persistence.schema import instant_text
 from actors.trading_day import TradingCalendar
 from actors.worker import Actor, Address
 
@@ -68,8 +69,8 @@ class Guard(Struct, frozen=True, gc=False, tag=True):
 
     account: AccountId
     name: str
-    last_reset: date | None
-    """The day of the last reset that the store knows; None when it was never guarded before."""
+    last_reset: datetime | None
+    """The last reset that the store knows; None when the account was never guarded before."""
 
 
 class UseCalendar(Struct, frozen=True, tag=True):
@@ -100,7 +101,8 @@ class TimersState(Struct, frozen=True):
     calendar: TradingCalendar
     clients: tuple[Subscribe, ...] = ()
     names: Mapping[AccountId, str] = {}
-    resets: Mapping[AccountId, date | None] = {}
+    resets: Mapping[AccountId, datetime | None] = {}
+    """The instant of each account's last reset."""
     armed: Armed = Armed()
     edge: datetime | None = None
     before: Reading | None = None
@@ -137,7 +139,7 @@ class TimersActor(Actor):
         self,
         kept: TimersState | None,
         first: TimersState,
-        carried_out: dict[AccountId, date],
+        carried_out: dict[AccountId, datetime],
         to: Neighbours,
         clock: Clock,
         board: Board,
@@ -229,7 +231,7 @@ class TimersActor(Actor):
         if reset is not None:
             self._carry_out(account, reset)
         elif last is None:
-            self._remember(account, self._state.calendar.trading_day(now.wall))
+            self._remember(account, self._state.calendar.previous_reset(now.wall))
 
     def _carry_out(self, account: AccountId, reset: DayReset) -> None:
         name, cause = self._state.names[account], "missed" if reset.missed else "scheduled"
@@ -240,15 +242,15 @@ class TimersActor(Actor):
             self._to.persistence,
             Record(line, HistoryKind.RESET, reset.at, name, {"day": day, "cause": cause}),
         )
-        self._remember(account, reset.day)
+        self._remember(account, reset.at)
         for client in self._state.clients:
             if client.account == account:
                 self.send(client.address, reset)
 
-    def _remember(self, account: AccountId, day: date) -> None:
-        self._carried_out[account] = day
-        self._state = replace(self._state, resets={**self._state.resets, account: day})
-        self.send(self._to.persistence, StoreMeta(keys.last_reset(account), day.isoformat().encode()))
+    def _remember(self, account: AccountId, at: datetime) -> None:
+        self._carried_out[account] = at
+        self._state = replace(self._state, resets={**self._state.resets, account: at})
+        self.send(self._to.persistence, StoreMeta(keys.last_reset(account), instant_text(at).encode()))
 
     def _look_at_holidays(self, now: Now) -> None:
         day = self._state.calendar.trading_day(now.wall)

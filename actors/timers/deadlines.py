@@ -25,17 +25,17 @@ class ArmDue(Struct, frozen=True, gc=False, tag=True):
     key: str
 
 
-def due_reset(calendar: TradingCalendar, last: date | None, now: datetime) -> DayReset | None:
-    """The reset that is to be carried out now for an account whose last one began the day `last`.
+def due_reset(calendar: TradingCalendar, last: datetime | None, now: datetime) -> DayReset | None:
+    """The reset that is to be carried out now for an account whose last one stood at the instant `last`.
 
     One for the present day however many were missed: the days between saw nothing of ours. None for an
-    account that is seen for the first time, and when the clock was set back.
+    account that is seen for the first time, and when the clock was set back. Instants are compared and
+    not the days' names: a date that is declared closed renames the day that is running.
     """
-    day = calendar.trading_day(now)
-    if last is None or day <= last:
-        return None
     at = calendar.previous_reset(now)
-    return DayReset(day, at, missed=now - at > LATE)
+    if last is None or at <= last:
+        return None
+    return DayReset(calendar.trading_day(now), at, missed=now - at > LATE)
 
 
 def next_edge(calendar: TradingCalendar, now: datetime) -> datetime:

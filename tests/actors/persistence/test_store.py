@@ -231,7 +231,7 @@ def test_recovery_gives_an_account_everything_of_its_own(store: Store) -> None:
             store_fill(9, account=B),
             StoreReceipt(receipt(2, verified=False), NAME),
             StoreMeta(keys.first_guarded(A), since),
-            StoreMeta(keys.last_reset(A), b"2026-03-02"),
+            StoreMeta(keys.last_reset(A), since),
             StoreMeta(keys.baseline(A), since),
         ]
     )
@@ -242,7 +242,7 @@ def test_recovery_gives_an_account_everything_of_its_own(store: Store) -> None:
     assert found.fills[0].fill == fill(8)
     assert found.fills[0].day == DAY
     assert found.open_receipts == (receipt(2, verified=False),)
-    assert (found.last_reset, found.first_guarded, found.baseline) == (DAY, NOW, NOW)
+    assert (found.last_reset, found.first_guarded, found.baseline) == (NOW, NOW, NOW)
     assert store.recover(AccountId(5), NOW).last_seq == 0
     (kept,) = store.contracts()
     assert kept.contract == contract().contract
