@@ -115,7 +115,7 @@ BORDERS = {"actors/worker.py", "supervisor/control.py"}
 """The only two places that catch everything: the worker loop, and the answer to a caller of the socket."""
 
 
-def test_broad_excepts_stand_at_the_two_borders_only() -> None:
+def test_broad_excepts_stand_at_the_borders_only() -> None:
     found = []
     for path in SOURCES:
         if name(path) in BORDERS or name(path) == "ops/run.py":
