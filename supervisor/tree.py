@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
-
 from actors.account.actor import AccountActor, Limits, Subscriber
 from actors.account.actor import Neighbours as AccountNeighbours
 from actors.account.state import AccountState
@@ -39,7 +37,7 @@ from actors.rules.actor import Neighbours as RuleNeighbours
 from actors.rules.actor import RuleActor
 from actors.rules.registry import BuiltRule
 from actors.timers.actor import Neighbours as TimersNeighbours
-from actors.timers.actor import TimersActor, TimersState
+from actors.timers.actor import Registry, TimersActor, TimersState
 from actors.trading_day import TradingCalendar
 from actors.worker import Actor, Address
 from config.settings import Settings
@@ -64,7 +62,7 @@ class Parts:
     outlets: Outlets
     tree: Address
     timers: TimersState
-    resets_done: dict[AccountId, date]
+    timers_serve: Registry
     """Resets carried out, by account: outlives every incarnation of timers, so that none happens twice."""
     targets: tuple[Target, ...] = ()
     safe_mode: bool = False
@@ -139,7 +137,7 @@ def _persistence(parts: Parts, kept: object) -> Actor:
 def _timers(parts: Parts, kept: object) -> Actor:
     to = TimersNeighbours(parts.address("persistence"), parts.address("notices"), parts.address("connection"))
     known = kept if isinstance(kept, TimersState) else None
-    return TimersActor(known, parts.timers, parts.resets_done, to, parts.clock, parts.board)
+    return TimersActor(known, parts.timers, parts.timers_serve, to, parts.clock, parts.board)
 
 
 def _notices(parts: Parts, kept: object) -> Actor:

@@ -6,7 +6,6 @@ due, carries out the resets of trading days, also missed ones, and notices when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
@@ -94,15 +93,24 @@ class TimersView(Struct, frozen=True):
     last_jump: str | None
 
 
+class Registry:
+    """Whom timers serve. The tree owns it and timers alone write it: no crash of theirs forgets a client,
+    and none carries out a reset twice."""
+
+    def __init__(self) -> None:
+        self.clients: list[Subscribe] = []
+        self.names: dict[AccountId, str] = {}
+        self.resets: dict[AccountId, datetime | None] = {}
+        """The instant of each account's last reset."""
+        self.calendar: TradingCalendar | None = None
+        """The one in force since the last reload."""
+
+
 class TimersState(Struct, frozen=True):
     """What the next incarnation goes on with."""
 
     trust: Trust
     calendar: TradingCalendar
-    clients: tuple[Subscribe, ...] = ()
-    names: Mapping[AccountId, str] = {}
-    resets: Mapping[AccountId, datetime | None] = {}
-    """The instant of each account's last reset."""
     armed: Armed = Armed()
     edge: datetime | None = None
     before: Reading | None = None
@@ -139,15 +147,14 @@ class TimersActor(Actor):
         self,
         kept: TimersState | None,
         first: TimersState,
-        carried_out: dict[AccountId, datetime],
+        registry: Registry,
         to: Neighbours,
         clock: Clock,
         board: Board,
         boot: str | None = None,
     ) -> None:
-        """`carried_out` belongs to the tree and outlives every incarnation: no reset is carried out twice."""
-        self._carried_out = carried_out
-        self._state = replace(first, resets={**first.resets, **carried_out}) if kept is None else kept
+        self._registry = registry
+        self._state = replace(first, calendar=registry.calendar or first.calendar) if kept is None else kept
         self._boot = boot_id() if boot is None else boot
         self._to, self._clock, self._board = to, clock, board
 
@@ -172,6 +179,7 @@ class TimersActor(Actor):
             case Guard():
                 self._guard(message)
             case UseCalendar(calendar=calendar):
+                self._registry.calendar = calendar
                 self._state = replace(self._state, calendar=calendar, edge=None)
                 self._beat()
             case _:
@@ -207,7 +215,7 @@ class TimersActor(Actor):
         if now.mono < self._state.tick_at and not everybody:
             whom = {id(d.who): d.who for d in due}
         else:
-            whom = {id(a): a for a in (*(c.address for c in self._state.clients), *(d.who for d in due))}
+            whom = {id(a): a for a in (*(c.address for c in self._registry.clients), *(d.who for d in due))}
             self._state = replace(self._state, tick_at=self._next_tick(now.mono))
             self._show(now)
         self._state = replace(self._state, armed=armed)
@@ -216,17 +224,19 @@ class TimersActor(Actor):
             self.send(address, tick)
 
     def _next_tick(self, mono: float) -> float:
+        if mono < self._state.tick_at:  # an extra one does not put off the next
+            return self._state.tick_at
         steady = self._state.tick_at + TICK_EVERY_S
         return steady if steady > mono else mono + TICK_EVERY_S
 
     # ---------------------------------------------------------------------------------- resets
 
     def _reset_days(self, now: Now) -> None:
-        for account in self._state.names:
+        for account in self._registry.names:
             self._reset_day(account, now)
 
     def _reset_day(self, account: AccountId, now: Now) -> None:
-        last = self._state.resets[account]
+        last = self._registry.resets[account]
         reset = due_reset(self._state.calendar, last, now.wall)
         if reset is not None:
             self._carry_out(account, reset)
@@ -234,7 +244,7 @@ class TimersActor(Actor):
             self._remember(account, self._state.calendar.previous_reset(now.wall))
 
     def _carry_out(self, account: AccountId, reset: DayReset) -> None:
-        name, cause = self._state.names[account], "missed" if reset.missed else "scheduled"
+        name, cause = self._registry.names[account], "missed" if reset.missed else "scheduled"
         day = reset.day.isoformat()
         line = keys.history_id(HistoryKind.RESET, name, day)
         log.info("day.reset", account=name, day=day, cause=cause)
@@ -243,13 +253,12 @@ class TimersActor(Actor):
             Record(line, HistoryKind.RESET, reset.at, name, {"day": day, "cause": cause}),
         )
         self._remember(account, reset.at)
-        for client in self._state.clients:
+        for client in self._registry.clients:
             if client.account == account:
                 self.send(client.address, reset)
 
     def _remember(self, account: AccountId, at: datetime) -> None:
-        self._carried_out[account] = at
-        self._state = replace(self._state, resets={**self._state.resets, account: at})
+        self._registry.resets[account] = at
         self.send(self._to.persistence, StoreMeta(keys.last_reset(account), instant_text(at).encode()))
 
     def _look_at_holidays(self, now: Now) -> None:
@@ -264,27 +273,21 @@ class TimersActor(Actor):
     # ---------------------------------------------------------------------------------- clients
 
     def _subscribe(self, client: Subscribe) -> None:
-        if client not in self._state.clients:
-            self._state = replace(self._state, clients=(*self._state.clients, client))
+        if client not in self._registry.clients:
+            self._registry.clients.append(client)
 
     def _unsubscribe(self, account: AccountId) -> None:
-        state = self._state
-        self._state = replace(
-            state,
-            clients=tuple(c for c in state.clients if c.account != account),
-            names={a: n for a, n in state.names.items() if a != account},
-            resets={a: d for a, d in state.resets.items() if a != account},
-        )
+        registry = self._registry
+        registry.clients = [client for client in registry.clients if client.account != account]
+        registry.names.pop(account, None)
+        registry.resets.pop(account, None)
 
     def _guard(self, guarded: Guard) -> None:
-        if guarded.account in self._state.names:
+        if guarded.account in self._registry.names:
             return
-        self._state = replace(
-            self._state,
-            names={**self._state.names, guarded.account: guarded.name},
-            resets={**self._state.resets, guarded.account: guarded.last_reset},
-            edge=None,
-        )
+        self._registry.names[guarded.account] = guarded.name
+        self._registry.resets[guarded.account] = guarded.last_reset
+        self._state = replace(self._state, edge=None)
         self._beat()
 
     # ---------------------------------------------------------------------------------- the clock
@@ -319,7 +322,7 @@ class TimersActor(Actor):
         log.warning("clock.jump", kind=found.kind, seconds=found.seconds)
         self._state = replace(self._state, jumps=self._state.jumps + 1, last_jump=text, edge=None)
         self._alert("warning", f"{text}. The accounts are read again.", self._jump_key(found))
-        for account in self._state.names:
+        for account in self._registry.names:
             self.send(self._to.connection, ReadAccount(account, text))
 
     def _jump_key(self, found: Jump) -> str:
