@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
 from actors.account.actor import AccountActor, Limits, Subscriber
 from actors.account.actor import Neighbours as AccountNeighbours
 from actors.account.state import AccountState
@@ -63,7 +64,7 @@ class Parts:
     tree: Address
     timers: TimersState
     timers_serve: Registry
-    """Resets carried out, by account: outlives every incarnation of timers, so that none happens twice."""
+    """Outlives every incarnation of timers: no client is forgotten, no reset carried out twice."""
     targets: tuple[Target, ...] = ()
     safe_mode: bool = False
 
