@@ -187,6 +187,8 @@ def wait_until_guarding(
     while time.monotonic() < until:
         if watchdog is not None and watchdog.poll() is not None:
             raise ended(home, watchdog.returncode)
+        if watchdog is None and recorded(home.watchdog) is None:
+            raise ended(home, Exit.FAILED)
         phase = read_phase(home)
         if phase.phase and phase.phase != told:
             told = phase.phase

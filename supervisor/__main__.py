@@ -232,6 +232,8 @@ class Pulse:
             self._phase = Phase.READY
         elif phase == "stopping":
             self._phase = Phase.STOPPING
+        elif phase == "restarting":
+            self._phase = Phase.RESTARTING
         self.beat()
 
     def beat(self) -> None:

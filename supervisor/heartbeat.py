@@ -33,6 +33,8 @@ class Phase(IntEnum):
     """Everything it could start is started; it may still be blind."""
     STOPPING = 2
     """It was told to end: the watchdog must not replace it."""
+    RESTARTING = 3
+    """It ends so that a fresh one can take over, and is replaced however it ends."""
 
 
 class Beat(Struct, frozen=True, gc=False, array_like=True):

@@ -40,7 +40,7 @@ from actors.notices.targets import Target
 from actors.persistence import keys
 from actors.persistence.keys import history_id
 from actors.persistence.store import Store
-from actors.timers.actor import Beat, Subscribe, first_state
+from actors.timers.actor import Beat, Registry, Subscribe, first_state
 from actors.trading_day import TradingCalendar
 from actors.worker import Address
 from config.settings import Settings
@@ -130,7 +130,7 @@ class Program(SilentHooks):
             self._outlets(),
             self._inbox,
             first_state(self.calendar, store.meta(keys.GATEWAY_TIME)),
-            {},
+            Registry(),
             targets,
             safe_mode,
         )
@@ -179,7 +179,7 @@ class Program(SilentHooks):
             self._phase("logging in")
             task_status.started()
             await self._over.wait()
-            self._phase("stopping")
+            self._phase("restarting" if self._ending and self._ending.exit == REPLACE_ME else "stopping")
             await self.supervisor.stop()
             await trio.to_thread.run_sync(self.loop.close)
             nursery.cancel_scope.cancel()

@@ -275,4 +275,4 @@ def version(ctx: typer.Context, json: Json = False) -> None:
         return
     place.page.line(f"riskd {own_version()}")
     if running is not None:
-        place.page.line(f"daemon {running.get('version', 'unknown')} (pid {running.get('pid', '?')})")
+        place.page.line(f"daemon {running.get('version', 'unknown')}")

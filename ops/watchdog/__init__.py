@@ -21,7 +21,8 @@ The daemon
   whenever `phase` changes: words for `riskd up` ("opening the store", "logging in", …), then "ready";
 - beats on HOME/run/heartbeat (`supervisor.heartbeat`) after each scan, with its pid and start ticks;
   `Phase.READY` once everything it could start is started, guarding or blind; `Phase.STOPPING` before it
-  begins to stop because it was told to: from then on it has `stop_s` to end and is not replaced;
+  begins to stop because it was told to: from then on it has `stop_s` to end and is not replaced
+  (`Phase.RESTARTING` where it ends to be replaced: it has as long, and is);
 - has `faulthandler.register(SIGUSR1, file=…)` write stacks to HOME/run/stacks.txt before its first beat;
 - on SIGTERM stops cleanly, as on `down`.
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from supervisor.heartbeat import Beat, Phase
 
 REPLACE_ME = 75
+TERMINATED = 143
 REFUSED_CODES = (1, 78)
 
 
@@ -175,10 +176,13 @@ def _started(view: View, now: float) -> View:
 
 def _ended(view: View, look: Look, limits: Limits, chance: float) -> tuple[View, tuple[Step, ...]]:
     code = look.exit_code
-    if look.told_to_stop or view.stage is Stage.ENDING or code == 0:
+    if look.told_to_stop or code == 0:
         return view, (End(0, "stopped"),)
     if code in REFUSED_CODES and view.restart == 0 and not view.was_ready:
         return view, (End(code, "refused to start"),)
+    # It said that it was told to end; only an exit code of its own choosing contradicts that.
+    if view.stage is Stage.ENDING and (code is None or code < 0 or code == TERMINATED):
+        return view, (End(0, "stopped"),)
     view = _gone(view, look.now)
     if code == REPLACE_ME:
         waiting = msgspec.structs.replace(
@@ -230,10 +234,11 @@ def _until_gone(view: View, look: Look, limits: Limits) -> tuple[View, tuple[Ste
 def _watch(view: View, look: Look, limits: Limits) -> tuple[View, tuple[Step, ...]]:
     if look.told_to_stop:
         return _leaving(view, look.now, Stage.ENDING), (AskToStop("told to stop"),)
-    beat = look.beat
+    view, beat = _noted(view, look, limits), look.beat
     if beat is not None and beat.phase is Phase.STOPPING:
         return _leaving(view, look.now, Stage.ENDING), ()
-    view = _noted(view, look, limits)
+    if beat is not None and beat.phase is Phase.RESTARTING:
+        return _leaving(view, look.now, Stage.REPLACING, "restart asked for"), ()
     if why := _hopeless(view, look, limits):
         return _leaving(view, look.now, Stage.REPLACING, why), (Kill(why),)
     if look.memory_mb > limits.memory_mb:
