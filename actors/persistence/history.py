@@ -33,17 +33,20 @@ class Line(Struct, frozen=True):
 
 
 def lines(db: Database, query: HistoryQuery) -> tuple[dict[str, object], ...]:
-    found = _lines(
-        db,
-        f"""{_LINE} WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR account = ?2)
-            AND (?3 IS NULL OR at >= ?3) AND (?4 IS NULL OR at < ?4)
-            ORDER BY at DESC, seq DESC LIMIT ?5""",
-        query.kind and query.kind.value,
-        query.account,
-        _text(query.since),
-        _text(query.until),
-        query.limit,
-    )
+    kinds = query.kinds or (() if query.kind is None else (query.kind,))
+    wanted: list[tuple[str, tuple[object, ...]]] = []
+    if kinds:
+        wanted.append((f"kind IN ({', '.join('?' * len(kinds))})", tuple(kind.value for kind in kinds)))
+    if query.account is not None:
+        wanted.append(("account = ?", (query.account,)))
+    if query.since is not None:
+        wanted.append(("at >= ?", (instant_text(query.since),)))
+    if query.until is not None:
+        wanted.append(("at < ?", (instant_text(query.until),)))
+    # Only what is asked for, so that an index fits.
+    where = f"WHERE {' AND '.join(sql for sql, _ in wanted)}" if wanted else ""
+    values = [value for _, given in wanted for value in given]
+    found = _lines(db, f"{_LINE} {where} ORDER BY at DESC, seq DESC LIMIT ?", *values, query.limit)
     return tuple(line.whole() for line in reversed(list(found)))
 
 

@@ -89,6 +89,8 @@ class HistoryQuery(Struct, frozen=True, gc=False, tag=True):
     until: datetime | None = None
     account: str | None = None
     limit: int = 200
+    kinds: tuple[HistoryKind, ...] = ()
+    """Several kinds at once, instead of `kind`."""
 
 
 class WhyQuery(Struct, frozen=True, gc=False, tag=True):

@@ -53,6 +53,7 @@ def test_lines_are_found_by_kind_time_and_account(store: Store) -> None:
     assert keys(store, since=later) == ["2", "down", "other", "3", "4"]
     assert keys(store, until=later) == ["0", "1"]
     assert keys(store, kind=HistoryKind.LINK) == ["down"]
+    assert keys(store, kinds=(HistoryKind.LINK, HistoryKind.FILL)) == ["down"]
     assert keys(store, kind=HistoryKind.ALERT, account=OTHER) == ["other"]
     assert keys(store, kind=HistoryKind.ALERT, account=NAME, since=later, limit=1) == ["4"]
 
