@@ -121,7 +121,7 @@ class AskHistory(Struct, frozen=True, forbid_unknown_fields=True):
 
     since: datetime | None = None
     until: datetime | None = None
-    kinds: tuple[str, ...] = ()
+    kind: str | None = None
     account: str | None = None
     limit: int = 200
 

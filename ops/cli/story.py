@@ -113,19 +113,16 @@ def history(
     ctx: typer.Context,
     since: Since = None,
     until: Annotated[str | None, typer.Option("--until", metavar="T")] = None,
-    kind: Annotated[
-        list[str] | None, typer.Option("--kind", metavar="K", help=f"Repeatable: {', '.join(KINDS)}.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="K", help=", ".join(KINDS))] = None,
     account: One = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="The newest N lines.")] = 200,
     json: Json = False,
 ) -> None:
     """What happened, line by line, oldest first."""
     place: Place = ctx.obj
-    kinds = tuple(kind or ())
-    if strange := next((name for name in kinds if name not in KINDS), None):
-        raise Refused(Exit.USAGE, f"cannot show {strange!r}: no such kind", ", ".join(KINDS))
-    asked = AskHistory(instant(since), instant(until), kinds, account, limit)
+    if kind is not None and kind not in KINDS:
+        raise Refused(Exit.USAGE, f"cannot show {kind!r}: no such kind", ", ".join(KINDS))
+    asked = AskHistory(instant(since), instant(until), kind, account, limit)
     answer = place.ask("history", asked)
     for line in answer["history"]:
         if json:

@@ -372,7 +372,7 @@ def test_history_is_asked_for_a_span_and_kind(daemon: StandIn, riskd: Riskd) -> 
     riskd("history", "--since", "2026-03-02T08:00:00Z", "--kind", "fill", "-a", "A", "--limit", "9")
 
     since = datetime(2026, 3, 2, 8, tzinfo=UTC)
-    assert daemon.asked == [("history", AskHistory(since, None, ("fill",), "A", 9))]
+    assert daemon.asked == [("history", AskHistory(since, None, "fill", "A", 9))]
 
 
 @pytest.mark.parametrize("argv", [("--since", "soon"), ("--kind", "tea")])
