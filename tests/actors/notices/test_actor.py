@@ -156,6 +156,7 @@ def test_the_same_key_again_is_counted_and_not_sent() -> None:
         for _ in range(5):
             it.alert("again", key="k")
         it.alert("again elsewhere", key="k", account="B")
+        it.wait_outcome("again", "sent")
         it.tick(GAP_S)
         it.wait_outcome("again elsewhere", "sent")
 
@@ -233,9 +234,7 @@ type Reply = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def service(
-    answer: Callable[[http.server.BaseHTTPRequestHandler], None],
-) -> Iterator[tuple[int, list[object]]]:
+def service(answer: Reply) -> Iterator[tuple[int, list[object]]]:
     got: list[object] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
