@@ -83,12 +83,12 @@ def settle_test_clock(loaded: Loaded) -> None:
         raise Refused(Exit.BAD_CONFIG, str(error)) from None
 
 
-def start_simulator(home: Home, loaded: Loaded, talk: Talk) -> list[str]:
+def start_simulator(home: Home, loaded: Loaded, talk: Talk, arguments: Sequence[str] = ()) -> list[str]:
     """Start the simulated gateway on a free port; the settings that point the daemon at it."""
     end_recorded(home.simulator)
     with home.simulator_out.open("ab") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ops.simulator"],
+            [sys.executable, "-P", "-m", "ops.simulator", *arguments],
             cwd=home.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
