@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.messages import AccountSnapshot, Exact
+from actors.messages import AccountSnapshot, ContractId, Exact
 
 from .rule import Bound, Measure
 
@@ -32,9 +32,9 @@ def _side(bound: Bound, snapshot: AccountSnapshot) -> object:
         case Measure.UNREALIZED_PROFIT:
             return _within(bound, snapshot.unrealized_profit)
         case Measure.POSITION:
-            return tuple(p.contract for p in snapshot.positions if _within(bound, p.unrealized))
+            return _sides(bound, [(p.contract, p.unrealized) for p in snapshot.positions])
         case Measure.POSITION_PROFIT:
-            return tuple(p.contract for p in snapshot.positions if _within(bound, p.unrealized_profit))
+            return _sides(bound, [(p.contract, p.unrealized_profit) for p in snapshot.positions])
         case Measure.PROFIT_MARK:
             marks = (p.profit_mark for p in snapshot.positions if p.contract == bound.contract)
             mark = next(marks, None)
@@ -43,9 +43,15 @@ def _side(bound: Bound, snapshot: AccountSnapshot) -> object:
             assert_never(bound.measure)
 
 
-def _within(bound: Bound, value: Exact | None) -> bool:
+def _sides(bound: Bound, worths: list[tuple[ContractId, Exact | None]]) -> object:
+    """Positions within the bound, and those that cannot be told: a price that comes back wakes, too."""
+    sides = [(contract, _within(bound, worth)) for contract, worth in worths]
+    return tuple(side for side in sides if side[1] is not False)
+
+
+def _within(bound: Bound, value: Exact | None) -> bool | None:
     if value is None:
-        return False
+        return None
     return (bound.at_most is not None and value <= bound.at_most) or (
         bound.at_least is not None and value >= bound.at_least
     )

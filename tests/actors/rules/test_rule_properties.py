@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.messages import AccountSnapshot, Lock, OwnClose
@@ -127,6 +127,7 @@ def test_the_order_in_which_fills_arrived_does_not_matter(steps: list[Step]) -> 
 
 
 @given(STEPS)
+@example([("fill", "ES", 2, -3), ("fill", "ES", 1, 0), ("wait", 11), ("price", "ES", -1)])
 def test_a_price_that_changes_the_verdict_wakes_the_rule(steps: list[Step]) -> None:
     """A rule that no price wakes must not say anything new because of one."""
     for built in RULES:
