@@ -79,6 +79,7 @@ class Rotation(Protocol):
 
 _waiting: deque[Raw] = deque(maxlen=LIMIT)
 _lost = 0
+_told_lost = 0
 _wall: Callable[[], datetime] = SystemClock().wall
 _loggers: dict[str, Log] = {}
 _levels: dict[str, int] = {"": INFO}
@@ -241,7 +242,6 @@ class Writer:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="logs", daemon=True)
-        self._told_lost = _lost
         self.failed = 0
         """Batches that no file took."""
 
@@ -263,7 +263,7 @@ class Writer:
 
     def drain(self) -> None:
         """Render and write what waits now."""
-        if not _waiting and self._told_lost == _lost:
+        if not _waiting and _told_lost == _lost:
             return
         with self._lock:
             lines = [self._line(raw) for raw in self._taken()]
@@ -273,9 +273,10 @@ class Writer:
             self._write(self._errors, [text for text, raw in lines if raw.level >= ERROR], now)
 
     def _taken(self) -> list[Raw]:
+        global _told_lost
         found = [_waiting.popleft() for _ in range(len(_waiting))]
-        if self._told_lost != _lost:
-            lost, self._told_lost = _lost - self._told_lost, _lost
+        if _told_lost != _lost:
+            lost, _told_lost = _lost - _told_lost, _lost
             found.append(Raw(self._clock.wall(), WARNING, "riskd.logs", "logs.lost", {"records": lost}))
         return found
 
@@ -370,12 +371,19 @@ def _take_over_stdlib(settings: Settings) -> None:
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     get_logger("riskd.crash").exception("crash.uncaught", error)
     flush()
-    sys.__excepthook__(kind, error, trace)
+    sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _log_uncaught_in_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        name = "" if ended.thread is None else ended.thread.name
+        get_logger("riskd.crash").exception("crash.thread", ended.exc_value, thread=name)
 
 
 def catch_crashes() -> None:
-    """Write an error that ends the process before it does; for the daemon's entry point."""
+    """Write an error that ends the process or a thread, without its secrets; for the daemon's entry point."""
     sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
 
 
 atexit.register(flush)

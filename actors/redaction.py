@@ -13,11 +13,14 @@ MASK = "***"
 _SHORTEST = 4
 """Shorter values are words of any text; masking them would hide the log instead of the secret."""
 
-# What is one in itself, whoever wrote it: the SDK puts its token into the address of the hub.
+# What is one in itself, whoever wrote it: the SDK puts its token into the address of the hub. Quotes may
+# be escaped: what is searched is the rendered line, in which a text with quotes is a JSON string.
 _SHAPES = re.compile(
-    r"""(?P<lead>access_token(?:=|%3D)|Bearer\s+|
-        "?(?:api_?key|token|password|secret|login_?key|authorization)"?\s*[:=]\s*\\?["']?)
-        (?!\s*(?:null|None|true|false|\d+\b)) [^\s"'&,;}\\]+
+    r"""(?P<lead> access_token(?:=|%3D)
+        | (?:api_?key|token|password|secret|login_?key|authorization)
+          (?:\\?["'])? \s*[:=]\s* (?:\\?["'])? (?:(?:Bearer|Basic)\s+)?
+        | Bearer\s+ (?=[^\s"']{8}) )
+        (?!\s*(?:null|None|true|false|\d+)\b) [^\s"'&,;}\\]+
       | eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?""",
     re.IGNORECASE | re.VERBOSE,
 )
