@@ -52,6 +52,8 @@ from .queries import (
     ReadMeta,
     RecoverAccount,
     ReportQuery,
+    RestoreBackup,
+    Restored,
     StoreView,
     VerifyAudit,
     WhyQuery,
@@ -149,6 +151,8 @@ class PersistenceActor(Actor):
                 self._back_up(self._clock.wall(), self.defer())
             case BackupEnded():
                 self._backup_ended(message)
+            case RestoreBackup(name=name):
+                self.reply(self._restore(name))
             case _:
                 self._answer(message)
 
@@ -292,6 +296,19 @@ class PersistenceActor(Actor):
         self._take(StoreMeta(keys.LAST_BACKUP, instant_text(self._clock.wall()).encode()))
         # The head of the audit chain leaves the machine with this notice: a rewritten past would show.
         self._alert("info", f"backup made: {ended.path}; audit head {self._store.audit_head()}", ended.path)
+
+    def _restore(self, name: str) -> Restored:
+        error = self._commit()
+        if error is not None:
+            return Restored(False, error=error)
+        try:
+            opening = self._store.restore(name, self._clock.wall())
+        except (CannotOpen, sqlite3.Error, OSError) as failed:
+            log.error("store.not_restored", backup=name, why=str(failed))
+            return Restored(False, error=str(failed))
+        log.warning("store.restored", backup=name, set_aside=opening.set_aside)
+        self._alert("warning", f"the store was restored from {name}", "")
+        return Restored(True, opening.set_aside)
 
     # ---------------------------------------------------------------------------------- answers
 

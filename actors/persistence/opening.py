@@ -43,6 +43,8 @@ TABLES = (
     "fills",
     "history",
 )
+PRESENT = ("lockouts", "meta", "resets", "audit")
+"""Of these the present rows count, not a backup's."""
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -57,7 +59,7 @@ class NewerStore(CannotOpen):
 class Opening(Struct, frozen=True):
     """How the store was found: for the log, an alert, and `doctor`."""
 
-    state: Literal["new", "good", "migrated", "rebuilt"]
+    state: Literal["new", "good", "migrated", "rebuilt", "restored"]
     why: str = ""
     set_aside: str | None = None
     lockouts: int = 0
@@ -192,6 +194,26 @@ def _rebuild(path: Path, backups: Path, now: datetime, why: str) -> tuple[Databa
     return db, Opening("rebuilt", why, aside, _live(db), whole)
 
 
+def restore(path: Path, saved: Path, now: datetime) -> Opening:
+    """Put a backup in the place of a closed store. Raises CannotOpen, and then nothing has changed.
+
+    Past rows come from the backup. What protects now stays: lockouts, resets done, single values (the
+    configuration in force among them) and the audit chain, which a backup only holds the beginning of.
+    """
+    try:
+        with closing(_plain(saved)) as copied:
+            fault = _fault(copied, saved)
+    except sqlite3.DatabaseError as error:
+        fault = str(error)
+    if fault:
+        raise CannotOpen(f"cannot restore {saved.name}: {fault}. riskd backup list names others.")
+    present = salvage(path)
+    _build(path, [*((table, present.get(table, Part())) for table in PRESENT), *salvage(saved).items()])
+    aside = set_aside(path, now, "replaced")
+    _finish_rebuild(path)
+    return Opening("restored", f"restored from {saved.name}", aside)
+
+
 def _build(path: Path, parts: list[tuple[str, Part]]) -> None:
     building = _beside(path, ".building")
     for left in _with_companions(building):
@@ -277,9 +299,9 @@ def _with_companions(path: Path) -> tuple[Path, ...]:
     return tuple(_beside(path, suffix) for suffix in ("-wal", "-shm", ""))
 
 
-def set_aside(path: Path, now: datetime) -> str | None:
+def set_aside(path: Path, now: datetime, why: str = "damaged") -> str | None:
     """Move the old file out of the way with its write-ahead log, which must never meet another file."""
-    stem = f"{path.name}.damaged-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    stem = f"{path.name}.{why}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     aside = path.with_name(stem)
     number = 1
     while aside.exists():

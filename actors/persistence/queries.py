@@ -151,6 +151,20 @@ class BackedUp(Struct, frozen=True):
     error: str | None = None
 
 
+class RestoreBackup(Struct, frozen=True, gc=False, tag=True):
+    """Ask: put a backup in the place of the store; answered with `Restored`. Then restart the daemon."""
+
+    name: str
+
+
+class Restored(Struct, frozen=True):
+    """`set_aside` is the name that the present file got."""
+
+    ok: bool
+    set_aside: str | None = None
+    error: str | None = None
+
+
 class ListBackups(Struct, frozen=True, gc=False, tag=True):
     """Ask: the backups, newest first, as a tuple of file names."""
 

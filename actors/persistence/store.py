@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlite_utils import Database
 
 from actors.messages import AccountId, Lockout, StoreCommand
@@ -19,7 +20,7 @@ from . import audit as chain
 from . import history, reading
 from .backlog import Backlog
 from .backup import BackupFailed, BackupRun, copy, listing
-from .opening import Opening, is_damage, open_database, set_aside
+from .opening import CannotOpen, Opening, is_damage, open_database, restore, set_aside
 from .queries import (
     AuditQuery,
     DayReport,
@@ -223,6 +224,20 @@ class Store:
             self._backup = BackupRun(self._db.conn, self.backups, now, chain.head(self._db))
             self._backup.start(finished)
             return True
+
+    def restore(self, name: str, now: datetime) -> Opening:
+        """Put the backup of that name in the place of the store. Raises CannotOpen: then nothing changed."""
+        if name not in self.backup_names():
+            raise CannotOpen(f"cannot restore {name}: there is no such backup. riskd backup list names them.")
+        with self._one:
+            self.close()
+            try:
+                restored = restore(self.path, self.backups / name, now)
+            finally:
+                self._db, self.opening = open_database(self.path, self.backups, now)
+                self._file = _identity(self.path)
+            self.opening = replace(restored, lockouts=self.opening.lockouts)
+            return self.opening
 
     def backup_names(self) -> tuple[str, ...]:
         return tuple(path.name for path in listing(self.backups))

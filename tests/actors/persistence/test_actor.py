@@ -31,6 +31,8 @@ from actors.persistence.queries import (
     ReadMeta,
     RecoverAccount,
     ReportQuery,
+    RestoreBackup,
+    Restored,
     StoreView,
     VerifyAudit,
     WhyQuery,
@@ -379,6 +381,24 @@ def test_backup_now_is_answered_when_the_copy_is_checked(store: Store) -> None:
         it.tick()
         assert it.view().last_backup == answer.path
         assert it.ask(ListBackups()) == (answer.path,)
+
+
+def test_a_backup_is_restored_on_request_and_a_wrong_name_is_an_answer(store: Store) -> None:
+    with desk(store) as it:
+        it.tell(alert_line(1))
+        made = it.ask(BackupNow())
+        assert isinstance(made, BackedUp)
+        assert made.path is not None
+        it.tell(alert_line(2), StoreLockout(lockout()))
+
+        wrong = it.ask(RestoreBackup("nothing.db"))
+        assert isinstance(wrong, Restored)
+        assert not wrong.ok
+        done = it.ask(RestoreBackup(made.path))
+        assert isinstance(done, Restored)
+        assert done.ok
+        assert store.live_lockouts() == (lockout(),)
+        assert it.ask(Flush()) == Flushed(ok=True)
 
 
 def test_an_unknown_message_is_our_defect_and_ends_this_incarnation_only(store: Store) -> None:

@@ -10,10 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from actors.messages import StoreLockout, StoreMeta
 from actors.persistence import backup
 from actors.persistence.backup import BackupRun
+from actors.persistence.opening import CannotOpen
+from actors.persistence.queries import HistoryQuery
 from actors.persistence.store import Store
-from tests.actors.persistence.samples import NOW, admin_line, alert_line, one_of_each
+from tests.actors.persistence.samples import (
+    NAME,
+    NOW,
+    admin_line,
+    alert_line,
+    end,
+    lockout,
+    one_of_each,
+    reset_line,
+)
 
 PATIENCE_S = 10.0
 
@@ -104,3 +116,60 @@ def test_a_folder_that_takes_no_files_is_an_error_and_not_a_crash(store: Store, 
     (tmp_path / "backups").write_text("in the way")
 
     assert finished(store).error is not None
+
+
+# ---------------------------------------------------------------------------------- restoring
+
+
+def backup_of(store: Store) -> str:
+    run = finished(store)
+    assert run.path is not None
+    return run.path.name
+
+
+def test_restoring_brings_back_past_rows_and_keeps_what_protects_now(store: Store) -> None:
+    store.apply([alert_line(1), StoreLockout(lockout("ended since")), StoreMeta("configuration", b"lax")])
+    store.apply([admin_line(1)])
+    saved = backup_of(store)
+    store.apply(
+        [
+            alert_line(2),
+            StoreLockout(lockout("set since")),
+            end("ended since"),
+            StoreMeta("configuration", b"strict"),
+            reset_line(),
+            admin_line(2),
+        ]
+    )
+    head = store.audit_head()
+
+    opening = store.restore(saved, NOW)
+
+    assert (opening.state, opening.lockouts) == ("restored", 1)
+    lines = [each["id"] for each in store.history(HistoryQuery())]
+    assert f"alert/{NAME}/1" in lines
+    assert f"alert/{NAME}/2" not in lines
+    assert [held.rule for held in store.live_lockouts()] == ["set since"]
+    assert store.meta("configuration") == b"strict"
+    assert (store.audit_head(), store.verify_audit().broken_at) == (head, None)
+    assert store._db.execute("SELECT count(*) FROM resets").fetchone() == (1,)
+    assert opening.set_aside is not None
+    assert (store.path.parent / opening.set_aside).exists()
+
+
+def test_a_damaged_backup_is_refused_and_the_store_goes_on(store: Store) -> None:
+    store.apply([alert_line(1)])
+    saved = backup_of(store)
+    (store.backups / saved).write_bytes(b"not a database" * 1_000)
+
+    with pytest.raises(CannotOpen, match="cannot restore"):
+        store.restore(saved, NOW)
+
+    assert store.apply([alert_line(2)]) == ()
+    assert len(store.history(HistoryQuery())) == 2
+
+
+@pytest.mark.parametrize("name", ["nothing.db", "../riskd.db", "/etc/passwd"])
+def test_only_a_listed_backup_can_be_restored(store: Store, name: str) -> None:
+    with pytest.raises(CannotOpen, match="no such backup"):
+        store.restore(name, NOW)
