@@ -11,6 +11,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from supervisor.identity import recorded
 from supervisor.protocol import (
     LENGTH_BYTES,
     Exit,
@@ -38,7 +39,13 @@ class NotRunning(Refused):
     """Nobody answers on this home's socket."""
 
     def __init__(self, home: Home) -> None:
-        super().__init__(Exit.NOT_RUNNING, f"riskd is not running in {home.folder}", "start it with riskd up")
+        watchdog = recorded(home.watchdog)
+        if watchdog is None:
+            why, hint = f"riskd is not running in {home.folder}", "start it with riskd up"
+        else:
+            why = f"the daemon in {home.folder} does not answer"
+            hint = f"its watchdog (pid {watchdog.pid}) is starting it: try again in a moment"
+        super().__init__(Exit.NOT_RUNNING, why, hint)
 
 
 def call(

@@ -138,6 +138,20 @@ def watchdog_command(home: Home, loaded: Loaded, daemon: Sequence[str]) -> list[
     ]
 
 
+def same_watchdog(home: Home) -> list[str] | None:
+    """The command that started the last watchdog: for one that died while its daemon runs on."""
+    with suppress(OSError, msgspec.DecodeError):
+        kept = msgspec.json.decode(home.watchdog.read_bytes(), type=Watched)
+        return [sys.executable, "-P", "-m", "ops.watchdog", *kept.argv]
+    return None
+
+
+class Watched(msgspec.Struct):
+    """The part of HOME/run/watchdog.json that starts the same watchdog again."""
+
+    argv: list[str]
+
+
 def daemon_arguments(sources: Sources, more_sets: Sequence[str]) -> list[str]:
     """What the daemon needs to read the same configuration again by itself."""
     arguments: list[str] = []

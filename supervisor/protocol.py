@@ -141,9 +141,12 @@ class AskReport(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AskExport(Struct, frozen=True, forbid_unknown_fields=True):
+    """One page of an export; `next` of the answer is the `after` of the following one."""
+
     what: Literal["logs", "history", "trades", "audit"]
     since: datetime | None = None
     until: datetime | None = None
+    after: str | None = None
     limit: int = 500
 
 

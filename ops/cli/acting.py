@@ -36,7 +36,7 @@ def lock(
     if for_ and until:
         raise Refused(Exit.USAGE, "cannot lock both --for and --until", "give one of them")
     request = DoLock(
-        the_account(place, account, "lock"), _seconds(for_) if for_ else None, _instant(until), reason
+        the_account(place, account, "lock"), _seconds(for_) if for_ else None, _instant(place, until), reason
     )
     _report(place.page, place.ask("lock", request), json)
 
@@ -78,8 +78,8 @@ def _seconds(written: str) -> float:
         raise Refused(Exit.USAGE, f"cannot lock for {written}: {error.why}", error.hint) from None
 
 
-def _instant(written: str | None) -> datetime | None:
-    """`HH:MM` of today or tomorrow in local time, or an ISO instant."""
+def _instant(place: Place, written: str | None) -> datetime | None:
+    """`HH:MM` of today or tomorrow in local time (by the daemon's clock), or an ISO instant."""
     if written is None:
         return None
     from config.values import Unreadable, time_of_day
@@ -92,7 +92,7 @@ def _instant(written: str | None) -> datetime | None:
         except ValueError:
             raise Refused(Exit.USAGE, f"cannot lock until {written}: {error.why}", error.hint) from None
         return instant.astimezone(UTC)
-    here = now().astimezone()
+    here = place.daemon_now().astimezone()
     today = datetime.combine(here.date(), clock).astimezone()
     if today > here:
         return today.astimezone(UTC)

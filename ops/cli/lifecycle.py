@@ -38,18 +38,40 @@ def up(
     home = place.home
     _make(home)
     _refuse_second(home)
-    sources = place.sources
-    loaded = start.read_configuration(sources, talk)
-    start.settle_test_clock(loaded)
-    home.ended.unlink(missing_ok=True)
-    more = start.start_simulator(home, loaded, talk) if loaded.settings.gateway.kind == "simulator" else []
-    command = start.watchdog_command(home, loaded, start.daemon_arguments(sources, more))
+    command = _adopting(home) or _fresh(place, home)
     if foreground:
         sys.stdout.flush()
         os.chdir(home.folder)
         os.execv(command[0], command)
     talk(f"starting in {home.folder}")
     _wait(place, start.detach(home, command), timeout)
+
+
+def _adopting(home: Home) -> list[str] | None:
+    """Where the daemon runs on without a watchdog, only that is started again."""
+    from ops import start
+
+    daemon = recorded(home.daemon)
+    if daemon is None:
+        return None
+    command = start.same_watchdog(home)
+    if command is None:
+        why = f"cannot watch the daemon (pid {daemon.pid}) in {home.folder}: how it was started is lost"
+        raise Refused(Exit.FAILED, why, "riskd down, then riskd up")
+    talk(f"the daemon (pid {daemon.pid}) runs without a watchdog: starting one for it")
+    return command
+
+
+def _fresh(place: Place, home: Home) -> list[str]:
+    """Read the configuration, start a simulator where it asks for one; the watchdog's command."""
+    from ops import start
+
+    sources = place.sources
+    loaded = start.read_configuration(sources, talk)
+    start.settle_test_clock(loaded)
+    home.ended.unlink(missing_ok=True)
+    more = start.start_simulator(home, loaded, talk) if loaded.settings.gateway.kind == "simulator" else []
+    return start.watchdog_command(home, loaded, start.daemon_arguments(sources, more))
 
 
 def _make(home: Home) -> None:

@@ -32,7 +32,7 @@ def logs(
 ) -> None:
     """The daemon's log, oldest line first."""
     place: Place = ctx.obj
-    asked = AskLogs(file, instant(since), level, None, limit)
+    asked = AskLogs(file, instant(place, since), level, None, limit)
     while True:
         answer = place.ask("logs", asked)
         for line in answer["logs"]:

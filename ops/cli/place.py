@@ -15,7 +15,7 @@ from msgspec import Struct
 from ops import client
 from ops.cli.page import Page, talk
 from ops.home import Home, resolve
-from supervisor.protocol import COMMANDS, Access, Exit, Refused
+from supervisor.protocol import COMMANDS, Access, Exit, Nothing, Refused
 
 if TYPE_CHECKING:
     from ops.start import Sources
@@ -68,6 +68,12 @@ class Place:
     ) -> Answer:
         """The daemon's answer as one of `supervisor.answers`."""
         return msgspec.msgpack.decode(self._raw(command, request, deadline_s), type=kind)
+
+    def daemon_now(self) -> datetime:
+        """The wall clock of the daemon, which a test clock may have moved."""
+        at = self.ask("version", Nothing())["at"]
+        assert isinstance(at, datetime)
+        return at
 
     def _raw(self, command: str, request: Struct, deadline_s: float | None) -> msgspec.Raw:
         entry = COMMANDS[command]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.cli import words
-from ops.cli.page import Page
+from ops.cli.page import Page, talk
 from ops.cli.place import Place, now
 from ops.cli.reading import Accounts, Json
 from ops.cli.table import group
@@ -75,19 +75,19 @@ def show_rules(page: Page, entries: list[dict[str, Any]]) -> None:
 @rules.command()
 def enable(ctx: typer.Context, rule: Rule, account: Account = None) -> None:
     """Arm a rule."""
-    _outcome(ctx.obj, f"{rule} is armed", "rules.mode", DoRuleMode(rule, "armed", account))
+    _switched(ctx.obj, f"{rule} is armed", DoRuleMode(rule, "armed", account))
 
 
 @rules.command()
 def disable(ctx: typer.Context, rule: Rule, account: Account = None) -> None:
     """Switch a rule off (loosens: may have to wait)."""
-    _outcome(ctx.obj, f"{rule} is off", "rules.mode", DoRuleMode(rule, "off", account))
+    _switched(ctx.obj, f"{rule} is off", DoRuleMode(rule, "off", account))
 
 
 @rules.command()
 def shadow(ctx: typer.Context, rule: Rule, account: Account = None) -> None:
     """Let a rule record what it would do, and do nothing (loosens: may have to wait)."""
-    _outcome(ctx.obj, f"{rule} is in shadow", "rules.mode", DoRuleMode(rule, "shadow", account))
+    _switched(ctx.obj, f"{rule} is in shadow", DoRuleMode(rule, "shadow", account))
 
 
 @rules.command("set")
@@ -102,6 +102,27 @@ def set_key(
     if not sign or not key:
         raise Refused(Exit.USAGE, f"cannot set {assignment!r}: not KEY=VALUE", "such as limit=-400")
     _outcome(ctx.obj, f"{rule}.{key} is {value}", "rules.set", DoRuleSet(rule, key, value, account))
+    _write(ctx.obj, account, f"{rule}.{key}", value)
+
+
+def _switched(place: Place, done: str, request: DoRuleMode) -> None:
+    _outcome(place, done, "rules.mode", request)
+    _write(place, request.account, f"{request.rule}.mode", request.mode)
+
+
+def _write(place: Place, account: str | None, key: str, value: str) -> None:
+    """Put the change into the file as well, where the caller may; the store has it either way."""
+    from config.edit import NotEditable, edited
+
+    file = place.files[-1]
+    dotted = f"accounts.{account}.rules.{key}" if account else f"rules.{key}"
+    try:
+        fresh = edited(file.read_text("utf-8"), dotted, value)
+        file.write_text(fresh, "utf-8")
+    except (OSError, NotEditable) as error:
+        talk(f"{file} is not changed ({error}); riskd config diff shows the difference")
+    else:
+        talk(f"written to {file}")
 
 
 def _outcome(place: Place, done: str, command: str, request: DoRuleMode | DoRuleSet) -> None:

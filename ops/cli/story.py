@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -122,7 +123,7 @@ def history(
     place: Place = ctx.obj
     if kind is not None and kind not in KINDS:
         raise Refused(Exit.USAGE, f"cannot show {kind!r}: no such kind", ", ".join(KINDS))
-    asked = AskHistory(instant(since), instant(until), kind, account, limit)
+    asked = AskHistory(instant(place, since), instant(place, until), kind, account, limit)
     answer = place.ask("history", asked)
     for line in answer["history"]:
         if json:
@@ -205,21 +206,19 @@ def report(
     )
 
 
-def instant(written: str | None) -> datetime | None:
+def instant(place: Place, written: str | None) -> datetime | None:
     """`2h` (ago), `08:30` (today, local), `2026-03-02`, or an ISO instant; Refused for anything else."""
     if written is None:
         return None
     from config.values import Unreadable, duration, time_of_day
 
-    here = datetime.now(UTC).astimezone()
-    try:
-        return (here - duration(written)).astimezone(UTC)
-    except Unreadable:
-        pass
-    try:
-        return datetime.combine(here.date(), time_of_day(written)).astimezone().astimezone(UTC)
-    except Unreadable:
-        pass
+    with suppress(Unreadable):
+        span = duration(written)
+        return place.daemon_now() - span
+    with suppress(Unreadable):
+        clock = time_of_day(written)
+        today = place.daemon_now().astimezone().date()
+        return datetime.combine(today, clock).astimezone().astimezone(UTC)
     try:
         return datetime.fromisoformat(written).astimezone(UTC)
     except ValueError:

@@ -1,0 +1,153 @@
+"""What is kept: the audit chain, backups, and exports to a file."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from ops.cli import words
+from ops.cli.place import Place, confirm
+from ops.cli.reading import Json
+from ops.cli.story import Since, instant
+from ops.cli.table import group
+from supervisor.protocol import AskExport, AskHistory, DoRestore, Exit, Nothing, Refused
+
+audit = group("Verify and show the audit chain: each entry holds the digest of the one before.")
+backup = group("Make, list and restore backups of the store.")
+EXPORT_S = 60.0
+
+
+@audit.command()
+def verify(ctx: typer.Context, json: Json = False) -> None:
+    """Walk the chain from its first entry; exit 1 where it is broken."""
+    place: Place = ctx.obj
+    answer = place.ask("audit.verify", Nothing())
+    if json:
+        place.page.json(answer)
+    elif answer.get("broken_at") is None:
+        place.page.line(f"unbroken: {answer['entries']} in the chain, head {answer.get('head')}")
+    if answer.get("broken_at") is not None:
+        raise Refused(Exit.FAILED, f"the audit chain is broken at entry {answer['broken_at']}")
+
+
+@audit.command("show")
+def show_audit(
+    ctx: typer.Context,
+    since: Since = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N")] = 200,
+    json: Json = False,
+) -> None:
+    """Who asked for what, in which role, and how it ended."""
+    place: Place = ctx.obj
+    answer = place.ask("audit.show", AskHistory(since=instant(place, since), limit=limit))
+    for entry in answer["audit"]:
+        if json:
+            place.page.json(entry)
+        else:
+            at = words.moment(words.parsed(entry.get("at")), answer["at"])
+            body = " ".join(
+                f"{k}={v}" for k, v in entry.items() if k not in ("seq", "at", "digest", "previous")
+            )
+            place.page.line(f"{entry.get('seq')}  {at}  {body}")
+
+
+@backup.command("now")
+def backup_now(ctx: typer.Context) -> None:
+    """Make a backup and check it."""
+    answer = ctx.obj.ask("backup.now", Nothing())
+    ctx.obj.page.line(f"backup made: {answer['path']}")
+
+
+@backup.command("list")
+def list_backups(ctx: typer.Context, json: Json = False) -> None:
+    """Backups, newest first."""
+    place: Place = ctx.obj
+    answer = place.ask("backup.list", Nothing())
+    if json:
+        place.page.json(answer)
+        return
+    for entry in answer["backups"]:
+        place.page.line(str(entry))
+    if not answer["backups"]:
+        place.page.line("no backup yet: one is made every day")
+
+
+@backup.command("restore")
+def restore(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="BACKUP")],
+    yes: Annotated[bool, typer.Option("--yes", "-y")] = False,
+) -> None:
+    """Put a backup in the place of the store (loosens: may be refused). Restarts the daemon."""
+    place: Place = ctx.obj
+    confirm(f"What was recorded after {name} is set aside. Go on?", yes=yes)
+    answer = place.ask("backup.restore", DoRestore(name)) or {}
+    place.page.line(str(answer.get("text") or f"{name} is restored"))
+
+
+def export(
+    ctx: typer.Context,
+    what: Annotated[Literal["logs", "history", "trades", "audit"], typer.Argument()],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="- writes to stdout")],
+    since: Since = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="T")] = None,
+    format_: Annotated[Literal["jsonl", "csv"], typer.Option("--format")] = "jsonl",
+) -> None:
+    """Write logs, history, trades or the audit to a file."""
+    place: Place = ctx.obj
+    if str(file) == "-":
+        _write(sys.stdout, _lines(place, what, since, until), format_)
+        return
+    fresh = file.with_name(f".{file.name}.new")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as out:
+            count = _write(out, _lines(place, what, since, until), format_)
+        fresh.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise Refused(Exit.FAILED, f"cannot write {file}: {error.strerror}") from None
+    except Refused:
+        fresh.unlink(missing_ok=True)
+        raise
+    place.page.line(f"{words.count(count, 'line')} in {file}")
+
+
+def _lines(place: Place, what: Any, since: str | None, until: str | None) -> Iterable[dict[str, Any]]:
+    """Page after page, so that no answer grows too long."""
+    after = None
+    while True:
+        asked = AskExport(what, instant(place, since), instant(place, until), after)
+        answer = place.ask("export", asked, EXPORT_S)
+        yield from answer["lines"]
+        after = answer.get("next")
+        if after is None:
+            return
+
+
+def _write(out: IO[str], lines: Iterable[dict[str, Any]], format_: str) -> int:
+    count = 0
+    if format_ == "jsonl":
+        for count, line in enumerate(lines, 1):  # noqa: B007 - counted for the last word
+            out.write(msgspec.json.encode(line).decode() + "\n")
+        return count
+    kept = list(lines)
+    columns = list(dict.fromkeys(name for line in kept for name in line))
+    table = csv.writer(out)
+    table.writerow(columns)
+    for line in kept:
+        table.writerow([_cell(line.get(column)) for column in columns])
+    return len(kept)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode().strip('"')
