@@ -11,46 +11,30 @@ what must not be lost is history in the store.
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol
-
-import msgspec
+from typing import Protocol
 
 from actors.clock import Clock, SystemClock
+from actors.log_lines import CRITICAL, DEBUG, ERROR, INFO, LEVELS, WARNING, Fields, Raw, renderer
 from actors.redaction import redact, redacted
 from actors.rotation import RotatingFile
 
 __all__ = ["Log", "adopt", "checkpoint", "flush", "get_logger", "redact", "redacted", "start", "stop"]
 
-DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
-LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": CRITICAL}
-NAMES = {number: name for name, number in LEVELS.items()}
 LIMIT = 20_000
 """Records that wait at most; beyond, the oldest are lost and counted."""
 POLL_S = 0.02
 FOREIGN = ("project_x_py", "pysignalr", "websockets", "httpx", "httpcore", "aiohttp", "asyncio", "apprise")
 """Libraries that talk too much below a warning; pysignalr prints the token with its address at INFO."""
 CHECKPOINTS = 8
-_RESERVED = frozenset({"at", "level", "event", "logger"})
-
-type Fields = dict[str, object]
-
-
-class Raw(NamedTuple):
-    at: datetime
-    level: int
-    logger: str
-    event: str
-    fields: Fields
 
 
 class Settings(Protocol):
@@ -237,7 +221,7 @@ class Writer:
             return RotatingFile(folder / f"{name}.log", size, every, settings.keep, settings.compress)
 
         self._all, self._enforcement, self._errors = file("riskd"), file("enforcement"), file("errors")
-        self._render = _structlog_renderer(settings.json_lines)
+        self._line = renderer(settings.json_lines)
         self._clock = clock
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -266,7 +250,7 @@ class Writer:
         if not _waiting and _told_lost == _lost:
             return
         with self._lock:
-            lines = [self._line(raw) for raw in self._taken()]
+            lines = [(self._line(raw), raw) for raw in self._taken()]
             now = self._clock.wall()
             self._write(self._all, [text for text, _ in lines], now)
             self._write(self._enforcement, [text for text, raw in lines if _is_enforcement(raw)], now)
@@ -280,17 +264,6 @@ class Writer:
             found.append(Raw(self._clock.wall(), WARNING, "riskd.logs", "logs.lost", {"records": lost}))
         return found
 
-    def _line(self, raw: Raw) -> tuple[str, Raw]:
-        fields: Fields = {"at": raw.at, "level": NAMES.get(raw.level, str(raw.level)), "event": raw.event}
-        fields["logger"] = raw.logger
-        for key, value in raw.fields.items():
-            fields[f"{key}_" if key in _RESERVED else key] = value
-        try:
-            text = self._render(_plain(fields))
-        except (TypeError, ValueError, AttributeError, RuntimeError, RecursionError) as error:
-            text = json.dumps({**_head(fields), "unreadable": type(error).__name__})
-        return redacted(text) + "\n", raw
-
     def _write(self, file: RotatingFile, lines: list[str], now: datetime) -> None:
         if not lines:
             return
@@ -302,57 +275,6 @@ class Writer:
 
 def _is_enforcement(raw: Raw) -> bool:
     return raw.logger.startswith("riskd.enforcement") or raw.fields.get("checkpoint") == CHECKPOINTS
-
-
-def _structlog_renderer(json_lines: bool) -> Callable[[Fields], str]:
-    # Imported here: structlog brings rich, a quarter of a second that only the writing process needs.
-    from structlog.processors import JSONRenderer, KeyValueRenderer
-
-    order = ["at", "level", "event", "logger"]
-    processor = JSONRenderer(default=_json) if json_lines else KeyValueRenderer(key_order=order)
-
-    def render(fields: Fields) -> str:
-        event_dict: MutableMapping[str, object] = fields
-        line = processor(None, "", event_dict)
-        return line if isinstance(line, str) else line.decode()
-
-    return render
-
-
-def _plain(fields: Fields) -> Fields:
-    """Texts for what is only rendered here: instants, foreign records, tracebacks."""
-    shown = dict(fields)
-    shown["at"] = _instant(fields["at"])
-    message = shown.get("message")
-    if isinstance(message, logging.LogRecord):
-        shown["message"] = message.getMessage()
-    trace = shown.pop("traceback", None)
-    error = shown.get("error")
-    if isinstance(error, BaseException) and isinstance(trace, TracebackType):
-        shown["traceback"] = "".join(traceback.format_exception(type(error), error, trace))
-    return shown
-
-
-def _head(fields: Fields) -> Fields:
-    return {"at": _instant(fields["at"]), **{key: fields[key] for key in ("level", "event", "logger")}}
-
-
-def _json(value: object) -> object:
-    match value:
-        case datetime():
-            return _instant(value)
-        case BaseException():
-            return f"{type(value).__name__}: {value}"
-        case msgspec.Struct():
-            return msgspec.to_builtins(value, enc_hook=str)
-        case set() | frozenset():
-            return sorted(map(str, value))
-        case _:
-            return str(value)
-
-
-def _instant(at: object) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z" if isinstance(at, datetime) else str(at)
 
 
 # ------------------------------------------------------------------------------ the rest of the process

@@ -39,24 +39,16 @@ from actors.messages import (
 from actors.worker import Actor, Address, Answer
 
 from . import keys
+from .answers import answer
 from .backup import BackupRun
 from .opening import CannotOpen
 from .queries import (
-    AuditQuery,
     BackedUp,
     BackupNow,
-    ContractsQuery,
     Flushed,
-    HistoryQuery,
-    ListBackups,
-    ReadMeta,
-    RecoverAccount,
-    ReportQuery,
     RestoreBackup,
     Restored,
     StoreView,
-    VerifyAudit,
-    WhyQuery,
 )
 from .schema import instant, instant_text
 from .store import NotWritable, Store
@@ -315,35 +307,12 @@ class PersistenceActor(Actor):
     def _answer(self, message: object) -> None:
         self._commit()
         try:
-            self.reply(self._read(message))
+            self.reply(answer(self._store, message))
         except sqlite3.DatabaseError as error:
             asker = self.defer()
             if asker is not None:
                 asker.fail(error)
             log.error("store.not_readable", why=str(error))
-
-    def _read(self, message: object) -> object:
-        match message:
-            case RecoverAccount(account=account, fills_since=since):
-                return self._store.recover(account, since)
-            case ReadMeta(key=key):
-                return self._store.meta(key)
-            case ContractsQuery():
-                return self._store.contracts()
-            case HistoryQuery():
-                return self._store.history(message)
-            case WhyQuery():
-                return self._store.why(message)
-            case ReportQuery():
-                return self._store.report(message)
-            case AuditQuery():
-                return self._store.audit(message)
-            case VerifyAudit():
-                return self._store.verify_audit()
-            case ListBackups():
-                return self._store.backup_names()
-            case _:
-                raise TypeError(f"cannot store or answer a {type(message).__name__}")
 
     # ---------------------------------------------------------------------------------- showing
 

@@ -20,7 +20,8 @@ from . import audit as chain
 from . import history, reading
 from .backlog import Backlog
 from .backup import BackupFailed, BackupRun, copy, listing
-from .opening import CannotOpen, Opening, is_damage, open_database, restore, set_aside
+from .connecting import is_damage
+from .opening import CannotOpen, Opening, open_database, restore
 from .queries import (
     AuditQuery,
     DayReport,
@@ -31,6 +32,7 @@ from .queries import (
     Why,
     WhyQuery,
 )
+from .rebuilding import set_aside
 from .rows import Audited, Row, rows
 
 

@@ -198,11 +198,11 @@ def test_a_rebuild_that_a_crash_interrupts_is_finished_by_the_next_start(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "set_aside" if step == "built" else "_finish_rebuild", crash)
+        patch.setattr(opening, "set_aside" if step == "built" else "finish_rebuild", crash)
         if step == "set aside":
             # The first call belongs to opening, the second ends the rebuild.
             real, calls = opening.set_aside, []
-            patch.setattr(opening, "_finish_rebuild", lambda path: crash() if calls else None)
+            patch.setattr(opening, "finish_rebuild", lambda path: crash() if calls else None)
             patch.setattr(opening, "set_aside", lambda path, now: (real(path, now), calls.append(1))[0])
         with pytest.raises(Crash):
             Store.open(path, LATER)
