@@ -80,7 +80,8 @@ class LossStreakRule(Resting):
             for number, result in enumerate(results, start=1):
                 at = sandbox.after(now, number)
                 fills.append(sandbox.closing_fill(record, number, -1, at.wall, result))
-                story.append(sandbox.snapshot(at, fills=fills, cause=f"fill:{number}"))
+                if number >= len(results) - 1:
+                    story.append(sandbox.snapshot(at, fills=fills, cause=f"fill:{number}"))
             return tuple(story)
 
         losses = (-10_000,) * self._losses
