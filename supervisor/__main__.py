@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -39,6 +38,7 @@ from supervisor.handlers import HANDLERS, Daemon
 from supervisor.heartbeat import Beat, HeartbeatPage, Phase
 from supervisor.home import Home
 from supervisor.identity import identity_of
+from supervisor.placement import settle_down
 from supervisor.program import Ending, Program
 from supervisor.reach import gateway_maker
 from supervisor.roles import AdminSecret, Grants
@@ -163,8 +163,7 @@ async def _serve(
             )
             await nursery.start(server.serve, listener)
             nursery.start_soon(_signals, program)
-            gc.collect()
-            gc.freeze()
+            settle_down(accepted.settings.process.pin)
             ending = await program.run()
             daemon.stopped()
             nursery.cancel_scope.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import msgspec
+import trio
 from msgspec import Struct
 
 from actors.account.apply import apply
@@ -98,7 +99,8 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
     records = await outcome(persistence.ask(ContractsQuery(), ASK_S))
     assert isinstance(recovered, Recovered)
     assert isinstance(records, tuple)
-    proven, unproven, failed, off = prove(parts, report)
+    # Off this thread: a count limit of many thousands makes its own proof long.
+    proven, unproven, failed, off = await trio.to_thread.run_sync(prove, parts, report)
     first = first_state(parts, report, recovered, records)
     if recovered.first_guarded is None and first.session_since is not None:
         since = instant_text(first.session_since).encode()
