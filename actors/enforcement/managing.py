@@ -93,7 +93,8 @@ def _remember_ours(turn: Turn, snapshot: AccountSnapshot) -> None:
         turn.ours = (*turn.ours, *new)[-OURS_KEPT:]
     tags = set(seen.values())
     for key, pursuit in tuple(turn.pursuits.items()):
-        if pursuit.call.kind is CallKind.PLACE and pursuit.call.tag in tags:
+        # The order may be seen before the gateway's answer: the receipt still waits for that.
+        if pursuit.call.kind is CallKind.PLACE and pursuit.call.tag in tags and not pursuit.flying:
             del turn.pursuits[key]
 
 
