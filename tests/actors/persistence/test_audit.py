@@ -84,8 +84,8 @@ def test_an_edit_behind_the_triggers_back_is_found(store: Store) -> None:
 
 
 def test_an_entry_told_twice_is_one_entry_and_another_outcome_is_another(store: Store) -> None:
-    store.apply([admin_line(1), admin_line(1)])
-    store.apply([admin_line(1), admin_line(1, "refused")])
+    assert store.apply([admin_line(1), admin_line(1)]) == ()
+    assert store.apply([admin_line(1), admin_line(1, "refused")]) == ()
 
     entries = store.audit(AuditQuery())
     assert [entry["outcome"] for entry in entries] == ["done", "refused"]

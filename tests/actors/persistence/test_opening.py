@@ -214,6 +214,19 @@ def test_a_rebuild_that_a_crash_interrupts_is_finished_by_the_next_start(
     assert not list(path.parent.glob("*.rebuilt"))
 
 
+def test_a_rebuilt_file_left_beside_a_good_one_is_never_used(path: Path) -> None:
+    Store.open(path, NOW).close()
+    leftover = path.with_name("riskd.db.rebuilt")
+    filled(path.with_name("other.db"))
+    path.with_name("other.db").rename(leftover)
+
+    store = Store.open(path, LATER)
+
+    assert store.live_lockouts() == ()
+    assert not leftover.exists()
+    store.close()
+
+
 def test_a_log_left_beside_a_missing_file_never_meets_the_new_one(path: Path) -> None:
     backed_up(path)
     store = Store.open(path, NOW)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,6 +186,14 @@ def test_one_lockout_per_account_and_rule_and_an_ended_one_is_not_in_force(store
     assert lockout(account=B) in live
     ended = store._db.execute("SELECT rule, ended_by FROM lockouts WHERE ended_at IS NOT NULL").fetchall()
     assert ended == [("trade_frequency_limit", "reset")]
+
+
+def test_the_first_end_of_a_lockout_counts(store: Store) -> None:
+    later = msgspec.structs.replace(end(), at=NOW + timedelta(days=1), reason="admin")
+
+    store.apply([StoreLockout(lockout()), end(), later])
+
+    assert store._db.execute("SELECT ended_by FROM lockouts").fetchall() == [("reset",)]
 
 
 def test_a_lockout_set_again_after_its_end_is_in_force(store: Store) -> None:
