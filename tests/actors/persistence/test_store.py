@@ -85,7 +85,7 @@ COMMANDS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(commands=COMMANDS, cut=st.integers(0, 14), back=st.integers(0, 14))
 def test_commands_told_again_after_a_crash_change_nothing(
     commands: list[StoreCommand], cut: int, back: int
