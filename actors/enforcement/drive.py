@@ -95,14 +95,14 @@ def _drive_close(turn: Turn, snapshot: AccountSnapshot, need: Close, receipt: st
 def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, receipt: str) -> None:
     contract, size = need.contract, need.size
     before = turn.pursuits.get(contract)
-    failures, alerted, whole = sent_again(before, size, todo.kind)
+    failures, alerted, whole = sent_again(before, size, todo.kind, snapshot)
     call = turn.call(receipt, todo.kind, contract, size=todo.size)
     pursuit = Pursuit(
         call,
         receipt,
         turn.now.mono,
         before=size,
-        own_before=own_closed(snapshot, contract) if todo.kind is CallKind.PARTIAL_CLOSE else 0,
+        own_before=own_closed(snapshot, contract),
         beside=tuple(order.id for order in beside(snapshot.orders, contract, size)),
         failures=failures,
         whole=whole,
@@ -124,7 +124,7 @@ def _drive_order(turn: Turn, snapshot: AccountSnapshot, order: Order, size: int 
         kind, total = CallKind.CANCEL, 0
     else:
         kind, total = CallKind.MODIFY, abs(order.filled) + size
-    failures, alerted, whole = sent_again(before, 0, kind)
+    failures, alerted, whole = sent_again(before, 0, kind, snapshot)
     call = turn.call(receipt, kind, order.contract, size=total, order=order.id)
     pursuit = Pursuit(call, receipt, turn.now.mono, failures=failures, whole=whole, alerted_mono=alerted)
     turn.pursuits[key] = _alerted(turn, pursuit, "nothing changed although the gateway confirmed")

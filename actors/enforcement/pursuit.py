@@ -43,7 +43,11 @@ def next_close(
     whole = need.excess >= size or (pursuit is not None and pursuit.whole)
     if pursuit is None:
         return Act(CallKind.CLOSE, size) if whole else Act(CallKind.PARTIAL_CLOSE, need.excess)
-    if pursuit.flying or now.mono < pursuit.retry_mono:
+    if pursuit.flying:
+        return None
+    if whole and took_effect(pursuit, snapshot):
+        return Act(CallKind.CLOSE, size)
+    if now.mono < pursuit.retry_mono:
         return None
     if whole:
         if pursuit.call.kind is not CallKind.CLOSE or need.turned or _may_repeat(pursuit, snapshot, now):
@@ -57,6 +61,16 @@ def _may_repeat(pursuit: Pursuit, snapshot: AccountSnapshot, now: Now) -> bool:
     if pursuit.outcome is Outcome.REFUSED or snapshot.read_mono >= pursuit.ended_mono:
         return True
     return pursuit.outcome is Outcome.UNKNOWN and now.mono >= pursuit.ended_mono + UNREAD_S
+
+
+def took_effect(pursuit: Pursuit, snapshot: AccountSnapshot) -> bool:
+    """Fills of ours closed all that this close was for: what is open now was opened since.
+
+    Then nothing is waited for: somebody who keeps buying is closed as fast the tenth time as the first.
+    """
+    if pursuit.call.kind not in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE) or pursuit.own_before < 0:
+        return False
+    return own_closed(snapshot, pursuit.call.contract) - pursuit.own_before >= pursuit.call.size
 
 
 def outstanding(pursuit: Pursuit, need: Close, snapshot: AccountSnapshot, settle_s: float) -> int:
@@ -143,14 +157,17 @@ def _refused_for_good(called: Called, failures: int) -> bool:
             return False
 
 
-def sent_again(pursuit: Pursuit | None, size: int, kind: CallKind) -> tuple[int, float | None, bool]:
+def sent_again(
+    pursuit: Pursuit | None, size: int, kind: CallKind, snapshot: AccountSnapshot | None = None
+) -> tuple[int, float | None, bool]:
     """Failures so far, time of the last alert and whether only the whole is to be had, for the next call.
 
     A call that was confirmed and changed nothing counts as a failure; one that changed something ends them.
     """
     if pursuit is None:
         return 0, None, False
-    if size != pursuit.before and kind is not CallKind.CANCEL:
+    effective = snapshot is not None and took_effect(pursuit, snapshot)
+    if kind is not CallKind.CANCEL and (size != pursuit.before or effective):
         return 0, pursuit.alerted_mono, pursuit.whole
     idle = pursuit.outcome is Outcome.CONFIRMED
     return pursuit.failures + idle, pursuit.alerted_mono, pursuit.whole
