@@ -269,11 +269,11 @@ class Desk:
         return self.order("sell", contract, size, account=account, **more)
 
     def order(
-        self, side: str, contract: str, size: int, type: str = "market", account: str = A, **more: Any
+        self, side: str, contract: str, size: int, kind: str = "market", account: str = A, **more: Any
     ) -> int:
         """Place an order in the broker's own screen; its id."""
         placed = self.control(
-            op="order", account=account, contract=contract, side=side, size=size, type=type, **more
+            op="order", account=account, contract=contract, side=side, size=size, type=kind, **more
         )
         return int(placed["order_id"])
 
@@ -355,13 +355,14 @@ class Desk:
         return [call for call in found if kind is None or call["path"].endswith(kind)]
 
     def acts(self, account: str = A) -> list[tuple[Any, ...]]:
-        """What reached the gateway in short, oldest first: (close, MNQ), (partial_close, MNQ, 1), (cancel, 7),
-        (modify, 7), (place, MNQ, side)."""
+        """What reached the gateway in short, oldest first: (close, MNQ), (partial_close, MNQ, 1), (cancel,
+        7), (modify, 7), (place, MNQ, side)."""
         mine = self._id(account, self.control(op="state"))
         return [_short(call) for call in self.calls() if call["body"]["accountId"] == mine]
 
     def closes(self, account: str = A) -> list[tuple[Any, ...]]:
-        """Closes alone. A market order on a locked account may be met by a cancel first, which then comes late."""
+        """Closes alone. A market order on a locked account may be met by a cancel first, which then comes
+        late."""
         return [act for act in self.acts(account) if act[0] in ("close", "partial_close")]
 
     def history(self, kind: str, account: str | None = None, **holds: Any) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ LOSS = {"daily_realized_loss": {"limit": -500}}
 
 @covers("L4", "C13")
 def test_S12_wins_and_losses_add_up_to_the_day() -> None:
-    """Given a limit of -500, when trades of +100, +50 and -200 close, then the day is at -50 and nothing happens."""
+    """Given a limit of -500, when trades of +100, +50 and -200 close, then the day is at -50 and nothing
+    happens."""
     with desk(LOSS) as d:
         for pnl in (100, 50, -200):
             d.book(pnl)
@@ -24,7 +25,8 @@ def test_S12_wins_and_losses_add_up_to_the_day() -> None:
 
 @covers("T1")
 def test_S14_at_the_limit_is_over_it_and_a_cent_above_is_not() -> None:
-    """Given a limit of -500, when the day stands at -499.99 then nothing happens, and at -500.00 it is locked."""
+    """Given a limit of -500, when the day stands at -499.99 then nothing happens, and at -500.00 it is
+    locked."""
     with desk(LOSS) as d:
         d.book(-499.99)
         d.day("-499.99")
@@ -40,8 +42,8 @@ def test_S14_at_the_limit_is_over_it_and_a_cent_above_is_not() -> None:
 
 @covers("C1", "C29", "L24", "L30")
 def test_S15_a_fill_while_locked_is_closed_counted_and_leaves_the_lock_as_it_is() -> None:
-    """Given a day locked at -550, when 30 s later MNQ is bought, then it is closed at once, its loss counts and the
-    lock stays the same."""
+    """Given a day locked at -550, when 30 s later MNQ is bought, then it is closed at once, its loss counts
+    and the lock stays the same."""
     with desk(LOSS) as d:
         d.book(-450)
         d.day("-450.00")
@@ -64,8 +66,8 @@ def test_S15_a_fill_while_locked_is_closed_counted_and_leaves_the_lock_as_it_is(
 
 
 def test_S17_opening_halves_and_voided_trades_do_not_count() -> None:
-    """Given -450 and a trade of -40 that is voided and an open ES without P&L, when -49 follows, then the day is at
-    -499 and free; one dollar more locks it."""
+    """Given -450 and a trade of -40 that is voided and an open ES without P&L, when -49 follows, then the day
+    is at -499 and free; one dollar more locks it."""
     with desk(LOSS) as d:
         d.book(-450)
         _, closing = d.book(-40)
@@ -86,8 +88,8 @@ def test_S17_opening_halves_and_voided_trades_do_not_count() -> None:
 
 @covers("C27")
 def test_S18_one_account_over_its_limit_leaves_the_other_alone() -> None:
-    """Given two accounts, when A stands at -100 and B at -550, then only B is locked and what happens in B changes
-    nothing in A."""
+    """Given two accounts, when A stands at -100 and B at -550, then only B is locked and what happens in B
+    changes nothing in A."""
     with desk(LOSS, accounts=[{"name": A}, {"name": B}]) as d:
         d.buy("ES", 1, account=A)
         d.book(-100, account=A)
@@ -107,8 +109,8 @@ def test_S18_one_account_over_its_limit_leaves_the_other_alone() -> None:
 
 @covers("L24", "L25")
 def test_S20_what_is_open_counts_and_the_day_ends_on_one_price() -> None:
-    """Given a limit of -1000 and a day at -900, when one price puts the open MNQ at -150, then the account is locked
-    and flattened at once."""
+    """Given a limit of -1000 and a day at -900, when one price puts the open MNQ at -150, then the account is
+    locked and flattened at once."""
     with desk({"daily_realized_loss": {"limit": -1000}}) as d:
         d.book(-900)
         d.buy("MNQ", 3)
@@ -127,6 +129,33 @@ def test_S20_what_is_open_counts_and_the_day_ends_on_one_price() -> None:
         assert receipt["verified"]
 
 
+def test_S22_enough_won_ends_the_day_with_a_good_word() -> None:
+    """Given a target of 1000 and a day at +600, when +400 follow, then the account is locked until the reset
+    and says why in friendly words."""
+    with desk({"daily_realized_profit": {"target": 1000, "message": "Well done, that is enough"}}) as d:
+        d.book(600)
+        d.day("600.00")
+        assert d.lockouts() == {}
+
+        d.book(400)
+        lockout = d.locked("daily_realized_profit")["daily_realized_profit"]
+        assert (lockout["kind"], lockout["until"]) == ("until_reset", chicago(2026, 3, 4, 17))
+        assert "Well done, that is enough" in lockout["reason"]
+        assert "Well done, that is enough" in d.history("breach")[0]["text"]
+
+        d.buy("MNQ", 1)
+        d.until(d.closes, "a fill while locked is closed")
+        d.flat()
+
+
+def test_S22_a_losing_day_never_reaches_the_target() -> None:
+    """Given a target of 1000, when the day loses 1000, then nothing happens."""
+    with desk({"daily_realized_profit": {"target": 1000}}) as d:
+        d.book(-1000)
+        d.day("-1000.00")
+        assert (d.acts(), d.lockouts(), d.history("breach")) == ([], {}, [])
+
+
 @covers("L9", "C30")
 def test_S23_loss_and_profit_rule_share_one_figure() -> None:
     """Given both day rules, when one trade loses 10, then the day is at -10 for both, not at -20."""
@@ -140,13 +169,13 @@ def test_S23_loss_and_profit_rule_share_one_figure() -> None:
 
 @covers("C1", "C7")
 def test_S24_an_order_on_a_locked_account_is_cancelled_and_a_fill_closed() -> None:
-    """Given a limit of -50 and a day at -60, when an order is placed and another is filled, then the one is cancelled
-    and the other closed."""
+    """Given a limit of -50 and a day at -60, when an order is placed and another is filled, then the one is
+    cancelled and the other closed."""
     with desk({"daily_realized_loss": {"limit": -50}}) as d:
         d.book(-60)
         d.locked("daily_realized_loss")
 
-        order = d.order("buy", "MNQ", 1, type="limit", price=20900)
+        order = d.order("buy", "MNQ", 1, kind="limit", price=20900)
         d.becomes([("cancel", order)], d.acts)
         assert d.working() == {}
 

@@ -1,7 +1,7 @@
-"""What went wrong in earlier programs for the same job, row by row; every row has a test that shows ours does not.
+"""What went wrong in earlier programs for the same job, row by row; every row has a test.
 
-L was seen live on a practice account, C was read in code, T was met in tests. A test named `test_trap_L24_...`
-covers its row; a scenario that proves a row beside its own point says so with `@covers("L24")`.
+L was seen live on a practice account, C was read in code, T was met in tests. A test named
+`test_trap_L24_...` covers its row; a scenario that proves one beside its own point says `@covers("L24")`.
 """
 
 from __future__ import annotations
