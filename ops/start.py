@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,8 @@ BLIND_S = 5.0
 """How long a started daemon may be blind before `up` leaves it to its retries."""
 LOOK_S = 0.1
 STOP_S = 20.0
+OWN_VARIABLES = ("RISKD_RESTART", "RISKD_RESTART_CAUSE", "RISKD_DOWN_SINCE")
 DEMO_LOGIN = ("demo-user", "demo-key-1234567890")
-KEY_VARIABLE = "RISKD_SIMULATOR_KEY"
 
 type Talk = Callable[[str], None]
 
@@ -105,8 +105,11 @@ def start_simulator(home: Home, loaded: Loaded, talk: Talk, arguments: Sequence[
     talk(f"simulated gateway at {urls['api_url']} (control {urls['control_url']})")
     sets = [f"gateway.{key}={urls[key]}" for key in ("api_url", "user_hub_url", "market_hub_url")]
     if loaded.settings.gateway.username is None:
-        os.environ[KEY_VARIABLE] = DEMO_LOGIN[1]
-        sets += [f"gateway.username={DEMO_LOGIN[0]}", f"gateway.api_key={{env: {KEY_VARIABLE}}}"]
+        key = home.run / "simulator.key"
+        key.write_text(DEMO_LOGIN[1], "utf-8")
+        key.chmod(0o600)
+        named = msgspec.json.encode({"file": str(key)}).decode()
+        sets += [f"gateway.username={DEMO_LOGIN[0]}", f"gateway.api_key={named}"]
     return sets
 
 
@@ -164,11 +167,25 @@ def daemon_arguments(sources: Sources, more_sets: Sequence[str]) -> list[str]:
     return arguments
 
 
-def detach(home: Home, command: Sequence[str]) -> subprocess.Popen[bytes]:
+def environment_of(daemon: Identity) -> dict[str, str]:
+    """The environment of a running daemon: what its replacements need, secrets named by it included."""
+    import psutil
+
+    try:
+        found = psutil.Process(daemon.pid).environ()
+    except psutil.Error:
+        return dict(os.environ)
+    return {name: value for name, value in found.items() if name not in OWN_VARIABLES}
+
+
+def detach(
+    home: Home, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     with home.watchdog_out.open("ab") as output:
         return subprocess.Popen(
             command,
             cwd=home.folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -201,7 +218,8 @@ def wait_until_guarding(
     while time.monotonic() < until:
         if watchdog is not None and watchdog.poll() is not None:
             raise ended(home, watchdog.returncode)
-        if watchdog is None and recorded(home.watchdog) is None:
+        watched = recorded(home.watchdog) is not None
+        if watchdog is None and not watched:
             raise ended(home, Exit.FAILED)
         phase = read_phase(home)
         if phase.phase and phase.phase != told:
@@ -209,7 +227,7 @@ def wait_until_guarding(
             talk(f"  {told}")
         if told == "ready" and not ready_at:
             ready_at = time.monotonic()
-        state = _state(home, phase.pid)
+        state = _state(home, phase.pid) if watched else None
         if state in ("guarding", "locked", "degraded", "safe_mode"):
             return state
         if state == "blind" and ready_at and time.monotonic() - ready_at > BLIND_S:

@@ -214,7 +214,7 @@ class Program(SilentHooks):
         if view.state is LinkState.LIVE and self.armed:
             checkpoint(5, "loop running", generation=view.generation)
             self._become_ready()
-        elif view.state is LinkState.DOWN and not self._connected and view.generation >= 0 and view.reason:
+        elif view.state is LinkState.DOWN and not self._connected and view.reason and not view.auth_failed:
             # Unreachable: up, blind and retrying is a state of its own, not a failed start.
             self._become_ready()
 

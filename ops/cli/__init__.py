@@ -67,7 +67,7 @@ def hoisted(argv: Sequence[str]) -> list[str]:
 def _guarded(run: object) -> int:
     import click
 
-    from ops.cli.page import talk
+    from ops.cli.page import ReaderGone, talk
     from supervisor.protocol import Exit, Refused
 
     assert callable(run)
@@ -83,8 +83,7 @@ def _guarded(run: object) -> int:
     except (click.Abort, KeyboardInterrupt):
         talk("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output had enough (`| head`). Nothing is left to say, nor anywhere to say it.
+    except (ReaderGone, BrokenPipeError):
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.GOOD)

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from ops.cli import words
+from ops.cli.page import ReaderGone
 from ops.cli.place import Place, confirm
 from ops.cli.reading import Json
 from ops.cli.story import Since, instant
@@ -103,7 +104,10 @@ def export(
     """Write logs, history, trades or the audit to a file."""
     place: Place = ctx.obj
     if str(file) == "-":
-        _write(sys.stdout, _lines(place, what, since, until), format_)
+        try:
+            _write(sys.stdout, _lines(place, what, since, until), format_)
+        except BrokenPipeError:
+            raise ReaderGone from None
         return
     fresh = file.with_name(f".{file.name}.new")
     try:

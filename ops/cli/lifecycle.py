@@ -38,16 +38,20 @@ def up(
     home = place.home
     _make(home)
     _refuse_second(home)
-    command = _adopting(home) or _fresh(place, home)
+    command, environment = _adopting(home) or _fresh(place, home)
     if foreground:
         sys.stdout.flush()
         os.chdir(home.folder)
-        os.execv(command[0], command)
+        os.execve(command[0], command, environment)
     talk(f"starting in {home.folder}")
-    _wait(place, start.detach(home, command), timeout)
+    _wait(place, start.detach(home, command, environment), timeout)
 
 
-def _adopting(home: Home) -> list[str] | None:
+type Launch = tuple[list[str], dict[str, str]]
+"""A command and the environment it runs in."""
+
+
+def _adopting(home: Home) -> Launch | None:
     """Where the daemon runs on without a watchdog, only that is started again."""
     from ops import start
 
@@ -59,10 +63,10 @@ def _adopting(home: Home) -> list[str] | None:
         why = f"cannot watch the daemon (pid {daemon.pid}) in {home.folder}: how it was started is lost"
         raise Refused(Exit.FAILED, why, "riskd down, then riskd up")
     talk(f"the daemon (pid {daemon.pid}) runs without a watchdog: starting one for it")
-    return command
+    return command, start.environment_of(daemon)
 
 
-def _fresh(place: Place, home: Home) -> list[str]:
+def _fresh(place: Place, home: Home) -> Launch:
     """Read the configuration, start a simulator where it asks for one; the watchdog's command."""
     from ops import start
 
@@ -71,7 +75,7 @@ def _fresh(place: Place, home: Home) -> list[str]:
     start.settle_test_clock(loaded)
     home.ended.unlink(missing_ok=True)
     more = start.start_simulator(home, loaded, talk) if loaded.settings.gateway.kind == "simulator" else []
-    return start.watchdog_command(home, loaded, start.daemon_arguments(sources, more))
+    return start.watchdog_command(home, loaded, start.daemon_arguments(sources, more)), dict(os.environ)
 
 
 def _make(home: Home) -> None:

@@ -35,6 +35,13 @@ STATE_STYLE = {
 }
 
 
+class ReaderGone(Exception):
+    """Whoever read the output had enough (`| head`): nothing is left to say, nor anywhere to say it.
+
+    Not an OSError: the parser's library would end the process with 1 for that.
+    """
+
+
 class Page:
     """Where one command prints. `when` is `auto`, `always` or `never` (colour)."""
 
@@ -47,11 +54,14 @@ class Page:
         return self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, text: str = "") -> None:
-        print(text, file=self._out)
+        try:
+            print(text, file=self._out)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def json(self, value: object) -> None:
         """One object on one line."""
-        print(msgspec.json.encode(value).decode(), file=self._out)
+        self.line(msgspec.json.encode(value).decode())
 
     def styled(self, text: str, style: str | None) -> str:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.coloured and style else text
