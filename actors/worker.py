@@ -11,9 +11,13 @@ on an ask, SystemExit, a failing start) ends this actor only and is reported onc
 import concurrent.futures
 import contextlib
 import ctypes
+import math
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
 from typing import ClassVar, Protocol, assert_never
 
 import msgspec
@@ -40,6 +44,7 @@ __all__ = [
 
 PYKKA_ASK_S = 60.0
 """An ask through pykka's own reference carries no deadline; ours must."""
+SHARED_CODE = (str(Path(threading.__file__).parent), "<frozen")
 
 
 class Ignore(Exception):
@@ -142,6 +147,10 @@ class Home(Address, Protocol):
         ...
 
     def watch_beat(self, incarnation: "Incarnation", deadline_s: float) -> Beat: ...
+
+    def interrupt(self, incarnation: "Incarnation") -> bool:
+        """Try to end the thread of a fenced incarnation; False when it must not be disturbed just now."""
+        ...
 
 
 class Actor:
@@ -261,12 +270,15 @@ class Incarnation(pykka.ThreadingActor):
         self.deadline_s = terms.deadline_s or Actor.deadline_s
         self.envelope: Envelope | None = None  # the message in work, until it is acknowledged
         self.thread: threading.Thread | None = None
+        self.tokens: SimpleQueue[None] = SimpleQueue()  # one per message waiting for this incarnation
         self.ready = False
         self.stop_asked = False
         self.drains = False  # a stop waits for the mailbox to be empty
         self.finished = False
         self.shielded = False  # in the middle of a notice to the supervisor: must not be interrupted
         self.left = False  # nothing of the actor's own code runs any more
+        self.fenced_at = math.inf
+        self.interrupted = False
         self.deferred: list[Answer] = []
         self._kept = kept
         self._keeps = False
@@ -299,12 +311,21 @@ class Incarnation(pykka.ThreadingActor):
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
 
-    def interrupt(self) -> None:
-        """Try to end a fenced thread: works only where it runs Python code, at the next bytecode."""
+    def interrupt(self) -> bool:
+        """Try to end a fenced thread that is busy with code of its own; False when it is not.
+
+        Inside the standard library it may be in the middle of a lock that others share; interrupted there it
+        would leave that lock taken for good, and a blocked thread costs less than that.
+        """
         thread = self.thread
-        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            ident = ctypes.c_ulong(thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Fenced))
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
+            return False
+        frame = sys._current_frames().get(thread.ident or 0)
+        if frame is None or frame.f_code.co_filename.startswith(SHARED_CODE):
+            return False
+        ident = ctypes.c_ulong(thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Fenced))
+        return True
 
     def guarded(self, part: Callable[[], bool]) -> bool:
         """The exit capture. It catches everything, and swallows nothing: what it catches is the reason."""

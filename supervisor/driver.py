@@ -39,6 +39,9 @@ from supervisor.overview import Pulse, pulse, tree
 from supervisor.threads import Threads
 
 ZOMBIE_CAP = 3
+INTERRUPT_AFTER_S = 1.0
+"""A thread still at work so long after it was given up is in an endless loop. Interrupting at once would hit
+many that are about to end by themselves, in the middle of code that others share."""
 DEGRADED_LIMIT_S = 10.0
 """So long an actor that is never replaced beside its own thread may be overdue before the process is."""
 
@@ -167,7 +170,7 @@ class Supervisor(Threads):
             names = {handle.id for handle in late}
             self._overdue = {name: since for name, since in self._overdue.items() if name in names}
         self._expire_asks(now)
-        self._count_zombies()
+        self._count_zombies(now)
 
     def _judge(self, handle: Handle, now: float) -> None:
         """An overdue actor: replace it, or only shout where a second one beside it would do harm."""
@@ -211,11 +214,15 @@ class Supervisor(Threads):
             elif not answer.done():
                 self.asks.append(answer)
 
-    def _count_zombies(self) -> None:
-        if self.zombies:
-            self.zombies = [zombie for zombie in self.zombies if zombie.is_at_work()]
-            if len(self.zombies) > self._zombie_cap:
-                self._say_must_restart(f"{len(self.zombies)} threads were given up and still run")
+    def _count_zombies(self, now: float) -> None:
+        if not self.zombies:
+            return
+        self.zombies = [zombie for zombie in self.zombies if zombie.is_at_work()]
+        for zombie in self.zombies:
+            if now - zombie.fenced_at > INTERRUPT_AFTER_S and not zombie.interrupted:
+                zombie.interrupted = zombie.home.interrupt(zombie)
+        if len(self.zombies) > self._zombie_cap:
+            self._say_must_restart(f"{len(self.zombies)} threads were given up and still run")
 
     # Administration.
 

@@ -5,8 +5,9 @@ come and go; at most one is the incumbent. To fence one is to let it be the incu
 it gets no message, its sends are refused and its results are not taken.
 
 Mailbox: three lanes and one token per message, on which an idle incarnation sleeps. `control` is never full
-and always first; `normal` is bounded and in order; `latest` keeps the newest message per key. A token too
-many does no harm, one too few would leave a message lying, so every end of an incarnation adds one.
+and always first; `normal` is bounded and in order; `latest` keeps the newest message per key. The tokens lie
+in a queue of the incarnation's own, so that nobody takes the one that was to wake somebody else; a new one is
+given as many as there are messages. A token too many does no harm.
 """
 
 import math
@@ -168,11 +169,11 @@ class Handle:
 
     def take(self, incarnation: Incarnation) -> Envelope | None:
         """The next message, waiting for it; None when this incarnation is to end."""
+        wait = incarnation.tokens.get
         while True:
-            self._tokens.get()
+            wait()
             with self._lock:
                 if self._must_end(incarnation):
-                    self._tokens.put(None)
                     return None
                 envelope = self._next(incarnation)
             if envelope is not None:
@@ -218,7 +219,7 @@ class Handle:
     def ask_stop(self, incarnation: Incarnation, *, drain: bool = False) -> None:
         incarnation.drains = drain
         incarnation.stop_asked = True
-        self._tokens.put(None)
+        incarnation.tokens.put(None)
 
     def vacate(self, incarnation: Incarnation, reason: Reason) -> bool:
         """The incarnation ends by itself; what it had in work goes back or to the dead letters."""
@@ -236,6 +237,10 @@ class Handle:
         with self._lock:
             self.incumbent = self.latest_incarnation = incarnation
             self.closed = None
+            # First the queue, then the count: better one token twice than one not at all.
+            self._tokens = incarnation.tokens
+            for _ in range(self.depth):
+                self._tokens.put(None)
 
     def fence(self, incarnation: Incarnation, reason: Reason, overdue_at: float | None = None) -> bool:
         """Give the incarnation up. With `overdue_at` only if its handler is still late at that instant."""
@@ -245,11 +250,15 @@ class Handle:
             if overdue_at is not None and self.due >= overdue_at:
                 return False
             self._release(incarnation, reason)
-            # Under the lock: a thread that passed `shield` or `vacate` before is never interrupted.
-            if not incarnation.shielded:
-                incarnation.interrupt()
         self._settle(incarnation, reason)
         return True
+
+    def interrupt(self, incarnation: Incarnation) -> bool:
+        """Try to end the thread of a fenced incarnation; False when it must not be disturbed just now."""
+        with self._lock:
+            if incarnation.shielded or self.incumbent is incarnation:
+                return False
+            return incarnation.interrupt()
 
     def close(self, why: str) -> None:
         """Nobody will come here any more: what is queued and what is still sent goes to the dead letters."""
@@ -337,7 +346,7 @@ class Handle:
             answer.fail(ActorDied(f"cannot get an answer from {self.id}: {reason.describe()}"))
         if envelope is not None:
             self._put_back(envelope, reason)
-        self._tokens.put(None)
+        incarnation.tokens.put(None)  # wakes one that was fenced while it was idle
         with self._lock:
             watchers, self._watchers = self._watchers, {}
         for number, watcher in watchers.items():
@@ -353,7 +362,6 @@ class Handle:
             again = msgspec.structs.replace(envelope, attempt=envelope.attempt + 1)
             with self._lock:
                 self._requeue(again)
-            self._tokens.put(None)
 
     def _requeue(self, envelope: Envelope) -> None:
         match envelope.lane:

@@ -243,6 +243,7 @@ class Threads:
         if incarnation is None or not handle.fence(incarnation, reason, overdue_at):
             return None
         incarnation.strike_off()
+        incarnation.fenced_at = self.clock.mono()
         self.zombies.append(incarnation)
         return incarnation
 

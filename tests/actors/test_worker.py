@@ -1,4 +1,4 @@
-"""The traps of pykka that the worker closes, each met on purpose; and canaries for what it relies on in pykka.
+"""The traps of pykka that the worker closes, each met on purpose; canaries for what it relies on in pykka.
 
 A canary failing means: pykka changed something private that `actors/worker.py` is built on. Read what, then
 move the pin.
@@ -256,14 +256,17 @@ def test_canary_an_exception_can_be_thrown_into_a_running_thread(hosts: list[Hos
 
     class Spinner(Plain):
         def receive(self, message: object) -> None:
+            inside.set()
             while True:
-                inside.set()
+                pass
 
     host = plain(hosts, Spinner)
     host.handle.tell("spin")
     assert inside.wait(PATIENCE_S)
     life = host.lives[0]
+    assert not host.handle.interrupt(life), "only who was given up is interrupted"
     assert host.handle.fence(life, Reason("killed"))
+    assert host.handle.interrupt(life)
     life.strike_off()
     life.thread.join(PATIENCE_S)
     assert not life.thread.is_alive()

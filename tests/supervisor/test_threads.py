@@ -77,7 +77,7 @@ def test_C07_a_busy_loop_in_python_is_even_ended() -> None:
         stage.handle("a").tell("spin")
         stage.until(lambda: bool(rounds))
         stage.until(lambda: stage.handle("a").incumbent is not spinning, passing_s=0.05)
-        stage.until(lambda: not spinning.thread.is_alive())
+        stage.until(lambda: not spinning.thread.is_alive(), passing_s=0.05)
     hung = next(report for report in stage.heard.reports if report.reason and report.reason.kind == "hung")
     assert "in receive" in hung.reason.stack
 
