@@ -24,6 +24,7 @@ from actors.worker import Address
 NAME = "gateway-loop"
 BEAT_EVERY = 0.25
 RESTART_AFTER = 1.0
+SETTLE = 0.05
 CALLS_FINISH = 5.0
 """Seconds that calls under way get at the end; none is cancelled before."""
 
@@ -146,6 +147,7 @@ class GatewayLoop:
             await asyncio.wait({self._keeping}, timeout=CALLS_FINISH)
         await self._end_tasks()
         await gateway.close()
+        await self._settle()
 
     def _live(self, keeper: Keeper) -> asyncio.Task[object]:
         return self._spawn(self._live_forever(keeper), "connection")
@@ -194,12 +196,18 @@ class GatewayLoop:
             self._log.critical("gateway loop task crashed", task=name, error=repr(error), exc_info=error)
 
     async def _end_tasks(self) -> None:
-        """Cancel what is left (the keeper closes its hubs in there), and let the sockets say goodbye."""
-        current = asyncio.current_task()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=1.0)
+
+    async def _settle(self) -> None:
+        """Let what the libraries left behind end, so that nothing is found half-done when the loop closes."""
         for _ in range(3):
-            left = [task for task in asyncio.all_tasks() if task is not current]
+            await asyncio.sleep(0)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
             if not left:
                 return
+            await asyncio.wait(left, timeout=SETTLE)
             for task in left:
                 task.cancel()
-            await asyncio.wait(left, timeout=1.0)

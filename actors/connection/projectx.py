@@ -12,6 +12,7 @@ the exchange that the calling task carries in its context.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -62,9 +63,14 @@ from project_x_py import ProjectX, ProjectXConfig  # noqa: E402
 from project_x_py.exceptions import ProjectXError  # noqa: E402
 from project_x_py.realtime.async_hub import AsyncHubConnection  # noqa: E402
 from pysignalr.exceptions import AuthorizationError  # noqa: E402
+from websockets.exceptions import WebSocketException  # noqa: E402
 
 SDK_LIMITER_OFF = 1_000_000_000
 """The SDK's own limiter would make an enforcement call wait up to 60 s; `Gate` does its work."""
+
+
+GOODBYE = 1.0
+"""Seconds a peer gets to answer the closing of a hub; a frozen one never does."""
 
 
 @dataclass(frozen=True)
@@ -347,3 +353,13 @@ class _Hub(AsyncHubConnection):  # type: ignore[misc]  # the SDK is not type-che
 
             client._protocol.decode = stamped
         return client
+
+    async def stop(self) -> None:
+        """Stop, and close the socket now: the SDK leaves that to the garbage collector."""
+        client = self._client
+        await super().stop()
+        socket = None if client is None else client._transport._ws
+        if socket is not None:
+            with contextlib.suppress(TimeoutError, WebSocketException, OSError):
+                async with asyncio.timeout(GOODBYE):
+                    await socket.close()

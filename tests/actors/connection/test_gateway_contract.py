@@ -434,16 +434,16 @@ def test_read_that_meets_a_fault_raises_at_once_and_is_sent_once(
     asyncio.run(whole())
 
 
-def test_call_given_up_at_its_timeout_was_not_cancelled(simulator: ThreadedSimulator) -> None:
+def test_call_given_up_at_its_timeout_was_not_cancelled() -> None:
     """The request goes on after the wait for its answer has ended: the position is closed all the same."""
 
-    async def whole() -> None:
+    async def whole(simulator: ThreadedSimulator) -> None:
         async with logged_in(simulator) as (gateway, contract):
             simulator.control(
                 {"op": "position", "account": A, "contract": contract, "side": "buy", "size": 1, "price": 1}
             )
             simulator.control(
-                {"op": "fault", "name": "delay", "path": "Position/closeContract", "times": 1, "seconds": 0.6}
+                {"op": "fault", "name": "delay", "path": "Position/closeContract", "times": 1, "seconds": 1.2}
             )
             answer = await gateway.act(call(CallKind.CLOSE, contract))
             assert answer.outcome is Outcome.UNKNOWN
@@ -452,7 +452,8 @@ def test_call_given_up_at_its_timeout_was_not_cancelled(simulator: ThreadedSimul
                 while await gateway.positions(A, Lane.REST):  # noqa: ASYNC110 - only a read can tell
                     await asyncio.sleep(0.05)
 
-    asyncio.run(whole())
+    with run_in_thread(Settings(rate_limit=None)) as own:
+        asyncio.run(whole(own))
 
 
 @pytest.mark.parametrize(

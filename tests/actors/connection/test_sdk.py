@@ -15,6 +15,7 @@ from project_x_py import ProjectX, ProjectXConfig
 from project_x_py.exceptions import ProjectXError
 from project_x_py.realtime.async_hub import AsyncHubConnection
 from pysignalr.exceptions import AuthorizationError
+from pysignalr.transport.websocket import WebsocketTransport
 
 from ops.simulator.settings import Settings
 from ops.simulator.thread import run_in_thread
@@ -59,6 +60,7 @@ def test_hub_decodes_through_a_protocol_object_we_can_listen_at() -> None:
     source = inspect.getsource(pysignalr.client.SignalRClient.__init__)
     assert "self._protocol = protocol or JSONProtocol()" in source
     assert "protocol=self._protocol" in source
+    assert "self._ws = conn" in inspect.getsource(WebsocketTransport._loop)
     assert issubclass(AuthorizationError, Exception)
 
 
