@@ -7,6 +7,7 @@ is in the kernel's hands then and survives the process. Nothing waits for the di
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from pathlib import Path
@@ -38,6 +39,7 @@ class Journal:
         self._file: int | None = None
         self._size = 0
         self._number = max((number for number, _ in self._files()), default=0)
+        self._demands_on_disk = False
         self.memory: Memory | None = None
         """The newest memory of this process, written or not."""
         self.error: str | None = None
@@ -71,6 +73,7 @@ class Journal:
             return False
         self.error = None
         self.memory = memory
+        self._demands_on_disk = bool(memory.standing)
         return True
 
     def close(self) -> None:
@@ -112,11 +115,19 @@ class Journal:
             raise OSError(f"{written} of {len(record)} bytes written")
 
     def _abandon(self) -> None:
-        """What lies behind half a record could not be read: go on in a new file, if one can be had."""
-        try:
+        """What lies behind half a record could not be read: go on in a new file, when one can be had.
+
+        A demand on the disk that cannot be taken back any more is worse than none: it would close, after
+        a restart, what was opened long after it was met. Lockouts are in the store as well.
+        """
+        with contextlib.suppress(OSError):
             self.close()
-        except OSError:
-            self._file = None
+        self._file = None
+        if self._demands_on_disk:
+            for _, path in self._files():
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            self._demands_on_disk = False
 
     def _last_in(self, path: Path) -> Memory | None:
         data = path.read_bytes()

@@ -285,13 +285,17 @@ def rejoin(
     """What memory holds and what the store holds, after a restart: everything that either has in force.
 
     A stored one that memory knows to be over is not in force: its end had not reached the store and is
-    returned, to be stored again.
+    returned, to be stored again. Of one that both have the stronger counts, should memory be the older.
     """
     lockouts, late = remembered, list[tuple[Over, Lockout]]()
     for one in stored:
         over = next((o for o in remembered.over if (o.rule, o.since) == (one.rule, one.since)), None)
+        present = lockouts.of(one.rule)
         if over is not None:
             late.append((over, one))
-        elif lockouts.of(one.rule) is None:
+        elif present is None:
             lockouts = _with(lockouts, one)
+        else:
+            wish = Lock(one.kind, one.since, one.until, one.reason, one.flatten, one.breach)
+            lockouts = _with(lockouts, _stronger(present, wish))
     return lockouts, tuple(late)

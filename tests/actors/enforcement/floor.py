@@ -78,6 +78,7 @@ class Floor:
         """Reads asked for and not carried out yet."""
         self.restarts = 0
         self._breaches = 0
+        self._sent = dict[str, float]()
 
     # What rules and people say
 
@@ -165,8 +166,12 @@ class Floor:
         return order
 
     def wait(self, seconds: float) -> list[Call]:
-        """Time passes, and the clock says so."""
+        """Time passes, and the clock says so. Nobody waits longer for an answer than the plan does."""
         self.desk.wait(seconds)
+        for id_ in [
+            id_ for id_ in self.out if self.desk.now.mono - self._sent[id_] > self.plan.memory.settle_s
+        ]:
+            del self.out[id_]
         return self.take(Tick(self.desk.now))
 
     def read(self) -> list[Call]:
@@ -292,6 +297,7 @@ class Floor:
             self._check(call)
             self.calls.append(call)
             self.out[call.id] = call
+            self._sent[call.id] = self.desk.now.mono
         for effect in done.after:
             if isinstance(effect, TellAccount):
                 self.desk.hear(effect.message)

@@ -316,6 +316,37 @@ def test_contracts_added_meanwhile_are_closed_beside_what_is_still_outstanding()
     assert kinds(floor.calls) == [("partial_close", "MNQ", 1), ("partial_close", "MNQ", 2)]
 
 
+def test_partial_close_that_a_new_fill_hides_is_known_by_its_own_fill() -> None:
+    """3 open, one closed by us, one bought: 3 again, and nothing is outstanding any more."""
+    floor = Floor()
+    floor.buy("MNQ", 3)
+    reduce_to(floor, 2)
+    call = floor.next
+
+    floor.carry_out(call, tell=False)
+    floor.desk.buy("MNQ", 1, 21000.0)
+    floor.lose(call)
+
+    assert kinds(floor.shows()) == [("partial_close", "MNQ", 1)]
+
+
+def test_lost_partial_close_is_reckoned_with_when_its_rule_asks_again() -> None:
+    """The trader closed another contract and opened it again within the seconds a lost request may take."""
+    floor = Floor()
+    floor.buy("MNQ", 3)
+    reduce_to(floor, 2)
+    floor.lose()
+    floor.say("max_contracts_per_instrument")
+    floor.read()
+    assert floor.receipts == []
+
+    assert reduce_to(floor, 2) == [], "the lost one may still take effect"
+    floor.wait(7.1)
+    floor.read()
+
+    assert kinds(floor.calls) == [("partial_close", "MNQ", 1)] * 2
+
+
 def test_excess_is_computed_anew_when_the_trader_helps() -> None:
     floor = Floor()
     floor.buy("MNQ", 4)
@@ -504,6 +535,31 @@ def test_position_not_found_is_done_when_the_read_shows_it_gone() -> None:
 
     assert floor.last.verified
     assert len(floor.calls) == 1
+
+
+def test_read_that_does_not_come_is_asked_for_again() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 1)
+    floor.lose_the_day()
+    floor.confirm()
+    assert floor.reads == 1
+
+    floor.wait(2.9)
+    assert floor.reads == 1
+    floor.wait(0.2)
+
+    assert floor.reads == 2
+
+
+def test_snapshot_older_than_the_one_judged_last_is_not_acted_on() -> None:
+    floor = Floor()
+    old = floor.desk.buy("MNQ", 1, 21000.0)
+    floor.desk.wait(0.1)
+    floor.desk.sell("MNQ", 1, 21000.0)
+
+    floor.lose_the_day()
+
+    assert floor.shows(old) == []
 
 
 def test_one_failing_contract_does_not_stop_the_others() -> None:
@@ -742,6 +798,28 @@ def test_order_on_a_locked_account_is_cancelled_at_once_and_counted_once_with_it
     assert floor.plan.memory.attempts == 1
     floor.settle()
     assert floor.flat
+
+
+def test_attempt_is_not_counted_again_when_a_second_rule_locks() -> None:
+    floor = locked_flat()
+    order = floor.desk.place("MNQ", 1, limit=20900.0)
+
+    floor.lose_the_day("cooldown_after_loss")
+    assert floor.plan.memory.attempts == 1, "first seen in the verdict that locks once more"
+    floor.desk.change(order, status=OrderStatus.FILLED, filled=1)
+    floor.buy("MNQ", 1, order=order.id)
+
+    assert floor.plan.memory.attempts == 1
+
+
+def test_traders_own_closing_fill_on_a_locked_account_is_no_attempt() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 3)
+    floor.by_hand(flatten=False)
+
+    floor.sell("MNQ", 2)
+
+    assert floor.plan.memory.attempts == 0
 
 
 def test_what_was_there_before_the_lock_is_no_attempt() -> None:
@@ -1104,6 +1182,8 @@ def test_condition_lockout_ends_when_the_broker_allows_trading_again() -> None:
     assert isinstance(floor.unlock("auth_loss_guard"), Unlocked)
     assert floor.lockouts.locked, "refused: it still holds"
 
+    floor.say("auth_loss_guard")
+    assert floor.lockouts.locked, "nothing was said of its end"
     floor.say("auth_loss_guard", condition_over=True)
 
     assert not floor.lockouts.locked
@@ -1202,6 +1282,18 @@ def test_kill_during_a_partial_close_waits_before_it_is_asked_for_again() -> Non
     floor.read()
 
     assert kinds(floor.calls) == [("partial_close", "MNQ", 1)] * 2
+
+
+def test_trader_who_closes_after_a_restart_is_not_taken_for_the_close_that_was_out() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 3)
+    reduce_to(floor, 2)
+    floor.crash()
+
+    floor.sell("MNQ", 1)
+    floor.buy("MNQ", 1)
+
+    assert len(floor.calls) == 1, "the close may still take effect"
 
 
 def test_closes_that_were_out_are_announced_to_the_account_again_after_a_restart() -> None:
