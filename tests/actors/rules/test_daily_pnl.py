@@ -35,6 +35,7 @@ CLOSED = [
     pytest.param("daily_realized_loss", ["-499.99"], None, id="S14 -499.99 is none"),
     pytest.param("daily_realized_loss", ["-500"], "-500.00", id="S14 exactly at the limit is a breach"),
     pytest.param("daily_realized_loss", ["-450", "-100"], "-550.00", id="S15 -550 is over"),
+    pytest.param("daily_realized_loss", ["-600", "-10"], "-600.00", id="still over after another loss"),
     pytest.param("daily_realized_profit", ["600"], None, id="S22 600 of 1000 is none"),
     pytest.param("daily_realized_profit", ["600", "400"], "1000.00", id="S22 at the target is a breach"),
     pytest.param("daily_realized_profit", ["-600", "-900"], None, id="S22 a losing day never triggers"),
@@ -152,6 +153,20 @@ def test_flattening_what_was_over_on_the_screen_is_no_second_breach() -> None:
 
     assert [b.id for b in seen.breaches] == ["2025-11-19/daily_realized_loss/*/price/1"]
     assert closed.breaches == seen.breaches
+
+
+def test_a_loss_closed_by_the_trader_while_over_on_the_screen_is_no_second_breach() -> None:
+    rule, desk = lost(), Desk()
+    desk.buy("MNQ", 3, 21000.0)
+    desk.price("MNQ", 20600.0)
+    seen = rule.judge(desk.sell("MNQ", 1, 20600.0))
+
+    closed = rule.judge(desk.sell("MNQ", 2, 20600.0))
+    won_back = rule.judge(desk.trade("3000"))
+
+    assert [b.cause for b in seen.breaches] == ["fill:2"]
+    assert closed.breaches == seen.breaches
+    assert won_back.breaches == ()
 
 
 def test_the_same_breach_is_named_after_a_flatten_although_the_state_was_lost() -> None:

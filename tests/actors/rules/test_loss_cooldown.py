@@ -142,6 +142,7 @@ def test_a_rest_found_after_its_end_is_recorded_and_locks_nothing() -> None:
 def test_figures_show_the_newest_closing_order_against_the_first_tier() -> None:
     rule, desk = cooldown(), Desk()
     desk.trade("-350")
+    desk.trade("-400")
     snapshot = desk.trade("-50")
 
     figure = rule.rule.figure(rule.state, snapshot)

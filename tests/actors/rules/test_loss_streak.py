@@ -28,7 +28,8 @@ def test_losing_round_turns_in_a_row(results: list[str], row: str, locks: bool) 
         desk.wait(10)
         judged = rule.judge(desk.trade(result))
 
-    assert rule.rule.figure(rule.state, desk.snapshot()).value == row
+    figure = rule.rule.figure(rule.state, desk.snapshot())
+    assert (figure.value, figure.headroom) == (row, str(max(0, 3 - int(row))))
     assert (judged.lock is not None) == locks
     if judged.lock is not None:
         assert (judged.lock.kind, judged.lock.flatten) == (LockKind.UNTIL_RESET, True)

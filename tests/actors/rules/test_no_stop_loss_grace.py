@@ -124,6 +124,22 @@ def test_a_stop_that_goes_away_starts_the_grace_again() -> None:
     assert (before.demands, after.demands) == ((), (Flat(MNQ),))
 
 
+def test_a_breach_says_which_stops_were_not_enough() -> None:
+    rule = guard()
+    desk = started(rule)
+    desk.buy("MNQ", 2, 21000.0)
+    stop = desk.place("MNQ", -1, stop=20980.0)
+    rule.judge(desk.snapshot())
+
+    (breach,) = waited(rule, desk, 30).breaches
+
+    assert breach.inputs == {
+        "size": "+2",
+        "naked_since": "2025-11-19T16:01:00Z",
+        "stops": f"{stop.id} for 1 at 20980.0",
+    }
+
+
 def test_adding_to_a_position_does_not_restart_the_grace() -> None:
     rule = guard()
     desk = started(rule)
