@@ -26,8 +26,23 @@ BIN, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 VENV, BOOT, LOCK = ROOT / ".venv", ROOT / ".boot", ROOT / ".venv.lock"
 LISTS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 PROBE = "import sys;print('%d.%d|%s' % (sys.version_info[0], sys.version_info[1], sys.executable))"
-# These would steer uv or pip into another environment than ours.
-FOREIGN = ("VIRTUAL_ENV", "UV_PYTHON", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT")
+# These would steer uv or pip into another environment than ours, or have every start compile everything anew.
+FOREIGN = (
+    "VIRTUAL_ENV",
+    "UV_PYTHON",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "UV_PROJECT_ENVIRONMENT",
+    "PYTHONDONTWRITEBYTECODE",
+)
+# What a first start imports: importing it once compiles it, and shows that the set-up works.
+IMPORTED = (
+    "actors.connection.projectx",
+    "supervisor.__main__",
+    "ops.watchdog.__main__",
+    "ops.simulator.__main__",
+    "ops.demo",
+)
 SETUP_WAIT_S = 900
 HINT = (
     "Install Python 3.13 or 3.12 (python.org) or uv (docs.astral.sh/uv), then run this again.\n"
@@ -193,6 +208,7 @@ def install(group):
     run([uv, "pip", "sync", "--quiet", "--require-hashes"] + target + [locked], "uv pip sync")
     # The locked list holds the build backend, so nothing is resolved here.
     run([uv, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"] + target + ["-e", str(ROOT)], "install")
+    run([target[1], "-c", "import " + ", ".join(IMPORTED)], "the first start")
 
 
 def main(argv):
