@@ -38,7 +38,7 @@ from .exposure import in_order, working
 from .locks import Resets, asked_for, lock_for
 from .machine import Machine, breaches_of
 from .rule import Bound, Judgement, Measure, Probe, Wake
-from .worth import Side, acts_at, marks_text, position_inputs
+from .worth import Side, acts_at, marks_text, position_inputs, share_of
 
 PRICE = "price"
 """Key and cause of an episode that began on the screen; the others are named after their fill."""
@@ -76,7 +76,7 @@ class DailyPnl(Machine[Episodes]):
     ) -> None:
         self._limit, self._alert_at, self._calendar = limit, alert_at, calendar
         self._open_counts, self._message = include_unrealized, message
-        near = () if alert_at is None else (self._bound(limit * alert_at),)
+        near = () if alert_at is None else (self._bound(share_of(limit, alert_at)),)
         self._bounds = (self._bound(limit), *near) if include_unrealized else ()
 
     def initial(self) -> Episodes:

@@ -36,7 +36,7 @@ from .exposure import working
 from .locks import Resets, asked_for, lock_for
 from .machine import Machine, breaches_of
 from .rule import Bound, Judgement, Measure, Probe, Wake
-from .worth import Side, acts_at, mark_text, marks_text, position_inputs
+from .worth import Side, acts_at, mark_text, marks_text, position_inputs, share_of
 
 ACCOUNT = "*"
 PROBE_TICKS = 1000
@@ -59,7 +59,7 @@ class PositionPnl(Machine[Episodes]):
         self._by_position = config.scope == "position"
         self._acts: Literal["close", "breakeven", "flatten"] = config.acts
         self._lockout: Literal["none", "until_reset"] | timedelta = config.lockout
-        near = () if config.alert_at is None else (self._bound(limit * config.alert_at),)
+        near = () if config.alert_at is None else (self._bound(share_of(limit, config.alert_at)),)
         self._bounds = (self._bound(limit), *near)
 
     def initial(self) -> Episodes:

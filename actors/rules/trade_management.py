@@ -78,7 +78,7 @@ class TradeManagementRule(Machine[ManagementState]):
         return tuple(self._bound(p, self._first_move) for p in snapshot.positions if p.cost_ticks is not None)
 
     def _bound(self, p: PositionView, after: int) -> Bound:
-        first = _entry(p) + after
+        first = math.ceil(_entry(p) + after)
         if p.profit_mark is not None and p.profit_mark * _side(p) >= first:
             return Bound(Measure.PROFIT_MARK, contract=p.contract)
         if p.size > 0:

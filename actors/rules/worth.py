@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import Enum
 from fractions import Fraction
 
-from actors.messages import AccountSnapshot, Exact, PositionView
+from actors.messages import AccountSnapshot, Exact, Money, PositionView
 from actors.money import money_text, price_text
 
 
@@ -35,6 +35,12 @@ class Side(Enum):
     def sum(self, snapshot: AccountSnapshot) -> Exact:
         """Unrealized P&L of the measured positions."""
         return snapshot.unrealized if self is Side.LOSS else snapshot.unrealized_profit
+
+
+def share_of(limit: Money, share: Fraction) -> Exact:
+    """Where an alert comes; an int where it is one, because every price is compared with it."""
+    part = limit * share
+    return part.numerator if part.denominator == 1 else part
 
 
 def mark_text(side: Side, position: PositionView) -> str | None:
