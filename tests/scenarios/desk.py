@@ -74,14 +74,35 @@ SESSION = {
 
 
 class DeskClock(ManualClock):
-    """Stands still until it is moved, but no two moments are the same: what came first stays told apart."""
+    """The guard's: stands still until it is moved, but every look at it takes a moment, so that what came
+    first stays told apart. `still` is the gateway's, whose stamps are therefore exact."""
 
     def __init__(self, start: datetime) -> None:
         super().__init__(start)
+        self.still = Still(self)
         self._looks = count(1)
 
+    def _moments(self) -> float:
+        return next(self._looks) * A_LOOK_S
+
     def mono(self) -> float:
-        return super().mono() + next(self._looks) * A_LOOK_S
+        return super().mono() + self._moments()
+
+    def wall(self) -> datetime:
+        return super().wall() + timedelta(seconds=self._moments())
+
+
+class Still:
+    """The same clock without the moments."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def wall(self) -> datetime:
+        return ManualClock.wall(self._clock)
+
+    def mono(self) -> float:
+        return ManualClock.mono(self._clock)
 
 
 class Guard(Program):
@@ -95,7 +116,7 @@ class Desk:
     """One guarded login. Prices, orders and clock are the scenario's; what the guard did is read back."""
 
     def __init__(
-        self, gateway: ThreadedSimulator, clock: ManualClock, folder: Path, document: dict[str, Any]
+        self, gateway: ThreadedSimulator, clock: DeskClock, folder: Path, document: dict[str, Any]
     ) -> None:
         self.gateway, self.clock, self.folder = gateway, clock, folder
         self.home = Home(folder)
@@ -152,7 +173,7 @@ class Desk:
             raise AssertionError("the guard did not start") from self._failure
         if wait:
             self.until(lambda: self.ended or self._guards(), "the guard guards")
-            assert not self.ended, self.ending
+            assert not self.ended, self.describe()
             self.settle()
 
     def _guards(self) -> bool:
@@ -305,7 +326,12 @@ class Desk:
             self.program.supervisor.handle("timers").tell_latest("beat", Beat())
 
     def advance_to(self, instant: datetime) -> None:
-        self.advance((instant - self.clock.wall()).total_seconds())
+        self.advance((instant - self.now).total_seconds())
+
+    @property
+    def now(self) -> datetime:
+        """The instant that the gateway stamps."""
+        return self.clock.still.wall()
 
     def tick(self, seconds: int, each: float = 1.0) -> None:
         """Let time pass in steps, everybody keeping up."""
@@ -394,7 +420,8 @@ class Desk:
         while look() != value and time.monotonic() < deadline:
             time.sleep(LOOK_S)
         self.settle()
-        assert look() == value, self.describe()
+        seen = look()
+        assert seen == value, f"{seen!r} is not {value!r}\n{self.describe()}"
 
     def day(self, realized: str, account: str = A) -> None:
         """Wait until the day's realized P&L is this."""
@@ -462,8 +489,18 @@ class Desk:
         return busy[0]
 
     def describe(self) -> str:
-        status = self.status() if self._daemon is not None else {}
-        return f"status: {status}\ncalls: {self.calls()}\nending: {self.ending} {self._failure!r}"
+        """What a failed wait shows."""
+        lines = [f"now {self.now.astimezone(CHICAGO)}, ending {self.ending}, failure {self._failure!r}"]
+        if self._daemon is not None and not self.ended:
+            status = self.status()
+            lines.append(f"{status['state']} {status['reasons']} dead letters {status['dead_letters']}")
+            for account in status["accounts"]:
+                for key, value in account.items():
+                    lines.append(f"  {key}: {value}")
+            lines += [f"  breach: {line}" for line in self.history("breach")]
+            lines += [f"  receipt: {line}" for line in self.receipts()]
+        lines += [f"  call: {call}" for call in self.calls()]
+        return "\n".join(lines)
 
     def check(self) -> None:
         """Nothing went wrong behind the scenario's back."""
@@ -501,13 +538,14 @@ def desk(
     **document: Any,
 ) -> Iterator[Desk]:
     """A desk that guards account A (unless told otherwise) by these rules."""
-    clock = DeskClock(at)
+    # Armed a second before the scenario begins: what happens then is new to the guard.
+    clock = DeskClock(at - timedelta(seconds=1) if start else at)
     # The desk's clock stands still and jumps: no rate to limit by, no token that runs out in a jump.
     settings = GatewaySettings(rate_limit=None, bars_limit=None, token_life=timedelta(days=365))
     settings = replace(settings, **(gateway_settings or {}))
     with (
         tempfile.TemporaryDirectory(prefix="riskd-desk-") as folder,
-        run_in_thread(settings, clock) as gateway,
+        run_in_thread(settings, clock.still) as gateway,
     ):
         document = {"accounts": accounts or [{"name": A}], "rules": rules, **document}
         made = Desk(gateway, clock, Path(folder), document)
@@ -516,6 +554,7 @@ def desk(
         try:
             if start:
                 made.start()
+                made.advance(1)
             yield made
             made.check()
         finally:

@@ -10,7 +10,7 @@ TIMES = 8
 def test_fill_after_fill_in_a_forbidden_product_is_closed_without_growing_waits() -> None:
     """A limit of 0 contracts -> eight fills, one after the other -> eight closes, no time passes."""
     with desk({"max_contracts_per_instrument": {"limits": {"MNQ": 0}}}) as d:
-        before = d.clock.wall()
+        before = d.now
 
         for count in range(1, TIMES + 1):
             d.buy("MNQ", 1)
@@ -19,7 +19,7 @@ def test_fill_after_fill_in_a_forbidden_product_is_closed_without_growing_waits(
         d.until(lambda: not d.positions(), "flat")
         d.settle()
         assert len(d.calls("closeContract")) == TIMES
-        assert d.clock.wall() == before
+        assert d.now == before
         assert not [a for a in d.history("alert") if a["level"] == "critical"]
 
 

@@ -184,4 +184,4 @@ def test_S24_an_order_on_a_locked_account_is_cancelled_and_a_fill_closed() -> No
         d.flat()
         assert d.closes() == [("close", "MNQ")]
         assert d.status(A)["attempts"] == 2
-        assert d.lockouts()["daily_realized_loss"]["until"] - d.clock.wall() == timedelta(hours=7)
+        assert d.lockouts()["daily_realized_loss"]["until"] - d.now == timedelta(hours=7)

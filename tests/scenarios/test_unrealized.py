@@ -63,7 +63,7 @@ def test_S30_a_contract_without_any_price_is_left_out_and_the_others_judged() ->
         es = next(p for p in d.status(A)["positions"] if p["root"] == "ES")
         assert (es["mark"], es["unrealized"]) == (None, None)
 
-        for _ in range(4):
+        for _ in range(5):
             d.advance(9)
             d.price("MNQ", 21000)
             d.open_pnl("0.00")
