@@ -56,8 +56,8 @@ from actors.rules.bounds import Side, side
 from actors.rules.rule import AnyRule, Wake
 from actors.worker import Actor, Address
 
-from .apply import apply
-from .state import DISPUTE_ALERT_S, AccountEvent, AccountState, Days, Step
+from .apply import apply, lasting_disputes
+from .state import AccountEvent, AccountState, Days, Step
 from .view import snapshot_of
 
 log = get_logger("riskd.account")
@@ -268,11 +268,8 @@ class AccountActor(Actor):
             del self._unmeasured_since[contract]
 
     def _tell_disputes(self, now: Now) -> None:
-        for contract, dispute in self._state.disputes.items():
-            if dispute.told or now.mono - dispute.since_mono < DISPUTE_ALERT_S:
-                continue
-            told = {**self._state.disputes, contract: msgspec.structs.replace(dispute, told=True)}
-            self._state = msgspec.structs.replace(self._state, disputes=told)
+        self._state, lasting = lasting_disputes(self._state, now.mono)
+        for contract, dispute in lasting:
             self._alert(
                 "error",
                 f"the gateway's position of {contract} ({dispute.size}) disagrees with its fills; "
@@ -280,6 +277,8 @@ class AccountActor(Actor):
                 f"dispute/{contract}/{dispute.since_mono}",
             )
             self._read("a position still disagrees with its fills")
+        if lasting:
+            self._publish("position", None, frozenset({Wake.POSITION, Wake.PRICE}))
 
     # ------------------------------------------------------------------ telling others
 

@@ -34,6 +34,7 @@ from .booking import book, count
 from .marks import merge, traded
 from .reading import take_read
 from .state import (
+    DISPUTE_ALERT_S,
     FILLED,
     FINISHED_ORDERS_KEPT,
     NO_MARK,
@@ -200,10 +201,29 @@ def _settle_dispute(state: AccountState, contract: ContractId) -> AccountState:
     return msgspec.structs.replace(state, disputes={c: d for c, d in state.disputes.items() if c != contract})
 
 
+def lasting_disputes(
+    state: AccountState, mono: float
+) -> tuple[AccountState, list[tuple[ContractId, Dispute]]]:
+    """Disputes that have lasted too long: from now on the gateway's size is shown, and it is an alert."""
+    lasting = [
+        (contract, dispute)
+        for contract, dispute in state.disputes.items()
+        if not dispute.told and mono - dispute.since_mono >= DISPUTE_ALERT_S
+    ]
+    if not lasting:
+        return state, []
+    told = {contract: msgspec.structs.replace(dispute, told=True) for contract, dispute in lasting}
+    return msgspec.structs.replace(state, disputes={**state.disputes, **told}), lasting
+
+
 def _day_reset(state: AccountState, event: DayReset) -> Step:
     if event.day <= state.ledger.day:
         return Step(state, NOTHING, "reset")
     new = msgspec.structs.replace(
-        state, ledger=books.roll(state.ledger, event.day, event.at), arrived={}, own_fills={}
+        state,
+        ledger=books.roll(state.ledger, event.day, event.at),
+        arrived={},
+        own_fills={},
+        openings=state.book,
     )
     return Step(new, frozenset({Wake.RESET, Wake.FILL, Wake.PRICE}), "reset", event.at)

@@ -77,6 +77,17 @@ def void(ledger: Ledger, fill: FillId) -> Ledger:
     )
 
 
+def take_out(ledger: Ledger, fill: FillId) -> Ledger:
+    """Uncount a fill that is about to be booked again in its place; it stays known."""
+    found = ledger.find(fill)
+    return msgspec.structs.replace(
+        ledger,
+        booked=tuple(b for b in ledger.booked if b.fill.id != fill),
+        ahead=tuple(b for b in ledger.ahead if b.fill.id != fill),
+        realized=ledger.realized - (result(found.fill) if found else 0),
+    )
+
+
 def complete(ledger: Ledger, fill: Fill) -> Ledger:
     """A second copy of a known fill: keep the P&L and the fees that either way gave.
 

@@ -1,8 +1,9 @@
-"""A read by REST into the account: the gateway is right, and what came since stays on top."""
+"""A read by REST into the account: what was missed is counted, and sizes are settled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 
@@ -10,7 +11,9 @@ from actors.messages import (
     TERMINAL,
     BookedFill,
     BrokerSnapshot,
+    ContractId,
     Fill,
+    FillId,
     OrderId,
     PositionReport,
 )
@@ -18,17 +21,54 @@ from actors.rules.rule import Wake
 
 from . import ledger as books
 from .booking import book, count
-from .holdings import Holding, adopt, fill_into
-from .state import AccountState, Days, SeenOrder, Step
+from .holdings import adopt
+from .state import AccountState, Days, Dispute, SeenOrder, Step
 
 
 def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
-    """Take the gateway's truth; what came by the stream after the read began stays on top."""
+    """Take the gateway's truth: count what no stream brought, and settle what the sizes are.
+
+    Fills are counted by id and are always right. Sizes are three requests that are not one moment: while
+    somebody trades they may show a state that never was. So a size that our fills do not explain is
+    believed only when a later read confirms it with nothing heard in between, or when nothing is known.
+    """
     fresh = [f for f in event.fills if f.id not in state.ledger.known and not f.voided]
-    completed = list[Fill]()
-    drifted = list[str]()
-    ledger = state.ledger
-    for fill in event.fills:
+    new, completed = _complete(state, event.fills)
+    new = msgspec.structs.replace(new, report=event.account)
+    reported = {r.contract: r for r in event.positions if r.size}
+    booked, drifted = list[BookedFill](), list[str]()
+    for contract in sorted({*new.book, *new.disputes, *reported, *(f.contract for f in fresh)}):
+        missed = sorted((f for f in fresh if f.contract == contract), key=_when)
+        new, more, drift = _settle(new, contract, reported.get(contract), missed, event, days)
+        booked.extend(more)
+        drifted.extend(drift)
+    in_order = tuple(sorted(new.ledger.booked, key=lambda b: _when(b.fill)))
+    new = msgspec.structs.replace(new, ledger=msgspec.structs.replace(new.ledger, booked=in_order))
+    orders = _orders_read(new, event)
+    new = msgspec.structs.replace(new, orders=orders, read_mono=max(state.read_mono, event.started_mono))
+    last = max((b.fill for b in booked), key=_when, default=None)
+    open_disputes = ", ".join(sorted(new.disputes))
+    return Step(
+        new,
+        _changed_by_read(state, new, bool(booked or completed)),
+        f"fill:{last.id}" if last else "read",
+        last.at if last else None,
+        booked=tuple(sorted(booked, key=lambda b: _when(b.fill))),
+        completed=tuple(completed),
+        missed=sum(b.fill.id not in state.own_fills for b in booked),
+        read=f"position of {open_disputes} disagrees with its fills" if open_disputes else None,
+        drifted=tuple(drifted),
+    )
+
+
+def _when(fill: Fill) -> tuple[datetime, FillId]:
+    return fill.at, fill.id
+
+
+def _complete(state: AccountState, fills: Iterable[Fill]) -> tuple[AccountState, list[Fill]]:
+    """Money that a second copy completes, and fills that were voided meanwhile."""
+    ledger, completed = state.ledger, list[Fill]()
+    for fill in fills:
         if fill.voided and fill.id not in ledger.voided:
             ledger = books.void(ledger, fill.id)
             completed.append(fill)
@@ -37,84 +77,123 @@ def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
             if merged is not ledger and (found := merged.find(fill.id)):
                 completed.append(found.fill)
             ledger = merged
-    on_top = [
-        b.fill
-        for b in (*ledger.booked, *ledger.ahead)
-        if state.arrived.get(b.fill.id, 0.0) >= event.started_mono
-        and all(b.fill.id != f.id for f in event.fills)
-    ]
-    base = msgspec.structs.replace(state, ledger=ledger, disputes={}, report=event.account)
-    base = _replay_missed(base, fresh, event.positions)
-    new, booked = base, list[BookedFill]()
-    for fill in sorted(fresh, key=lambda f: (f.at, f.id)):
-        new, one, drift = book(new, fill)
-        new = count(new, one, days)
-        booked.append(one)
-        drifted.extend(drift)
-    new = _adopt_sizes(new, event.positions, on_top)
-    new = msgspec.structs.replace(
-        new, orders=_orders_read(new, event), read_mono=max(state.read_mono, event.started_mono)
-    )
-    last = max((b.fill for b in booked), key=lambda f: (f.at, f.id), default=None)
-    return Step(
-        new,
-        _changed_by_read(state, new, bool(booked or completed)),
-        f"fill:{last.id}" if last else "read",
-        last.at if last else None,
-        booked=tuple(booked),
-        completed=tuple(completed),
-        missed=sum(b.fill.id not in state.own_fills for b in booked),
-        drifted=tuple(drifted),
-    )
+    return msgspec.structs.replace(state, ledger=ledger), completed
 
 
-def _replay_missed(state: AccountState, fresh: list[Fill], reports: Iterable[PositionReport]) -> AccountState:
-    """Set the sizes from which the missed fills lead to what the gateway reports.
-
-    Only contracts whose book is not already there: a book that the missed fills bring to the
-    gateway's size keeps its own cost.
-    """
-    reported = {r.contract: r for r in reports if r.size}
-    book = dict(state.book)
-    for contract in {f.contract for f in fresh}:
-        missed = sum(f.size for f in fresh if f.contract == contract)
-        target = reported[contract].size if contract in reported else 0
-        start = target - missed
-        held = book.get(contract)
-        if start == (held.size if held else 0):
-            continue
-        book.pop(contract, None)
-        if start:
-            first = min(f.at for f in fresh if f.contract == contract)
-            # What it cost is not known here; the gateway's average is taken over at the end.
-            book[contract] = adopt(PositionReport(state.account, contract, start, 0.0, first), None)
-    return msgspec.structs.replace(state, book=book)
-
-
-def _adopt_sizes(state: AccountState, reports: Iterable[PositionReport], on_top: list[Fill]) -> AccountState:
-    """Where the book is not the gateway's size (plus what came since), the gateway is right."""
-    reported = {r.contract: r for r in reports if r.size}
-    book = dict(state.book)
-    for contract in {*book, *reported}:
-        later = sum(f.size for f in on_top if f.contract == contract)
-        report = reported.get(contract)
-        target = (report.size if report else 0) + later
-        held = book.get(contract)
-        record = state.contracts.get(contract)
-        if target == (held.size if held else 0):
-            if held is not None and held.cost is None and report is not None and not later:
-                book[contract] = msgspec.structs.replace(held, cost=adopt(report, record).cost)
-            continue
-        book.pop(contract, None)
+def _settle(
+    state: AccountState,
+    contract: ContractId,
+    report: PositionReport | None,
+    missed: list[Fill],
+    event: BrokerSnapshot,
+    days: Days,
+) -> tuple[AccountState, list[BookedFill], list[str]]:
+    """One contract: book what was missed, then compare with what the gateway reports."""
+    target = report.size if report else 0
+    if not _is_known(state, contract):
+        state = _start_from(state, contract, target - sum(f.size for f in missed), missed, event)
+    state, booked, drifted = _book_missed(state, contract, missed, days)
+    held = state.book.get(contract)
+    if (held.size if held else 0) == target:
+        return _agreed(state, contract, report), booked, drifted
+    dispute = state.disputes.get(contract)
+    quiet = dispute is not None and not _heard_since(state, contract, dispute.since_mono)
+    confirmed = dispute is not None and dispute.size == target and event.started_mono >= dispute.since_mono
+    if quiet and confirmed:
+        book = {c: h for c, h in state.book.items() if c != contract}
         if report is not None:
-            holding: Holding | None = adopt(report, record)
-            for fill in on_top:
-                if fill.contract == contract:
-                    ticks = None if record is None else record.ticks(fill.price)
-                    holding = fill_into(holding, fill, ticks).holding
-            if holding is not None:
-                book[contract] = holding
-    return msgspec.structs.replace(state, book=book)
+            book[contract] = adopt(report, state.contracts.get(contract))
+        return _agreed(msgspec.structs.replace(state, book=book), contract, report), booked, drifted
+    told = dispute is not None and dispute.told
+    fresh = Dispute(target, event.finished_mono, told)
+    disputes = {**state.disputes, contract: fresh}
+    return msgspec.structs.replace(state, disputes=disputes), booked, drifted
+
+
+def _is_known(state: AccountState, contract: ContractId) -> bool:
+    """Whether our own book of the contract rests on anything: a read, or events since the start."""
+    seen = contract in state.book or contract in state.disputes
+    return state.read_mono > 0 or seen or any(b.fill.contract == contract for b in state.ledger.booked)
+
+
+def _start_from(
+    state: AccountState, contract: ContractId, size: int, missed: list[Fill], event: BrokerSnapshot
+) -> AccountState:
+    """The first read: the size from which the day's fills lead to what the gateway reports.
+
+    What it cost is not known here; the gateway's average is taken over at the end.
+    """
+    if size == 0:
+        return state
+    at = missed[0].at if missed else event.fills_since
+    opened = next((p.created_at for p in event.positions if p.contract == contract and not missed), at)
+    holding = adopt(PositionReport(state.account, contract, size, 0.0, opened), None)
+    book, openings = {**state.book, contract: holding}, {**state.openings, contract: holding}
+    return msgspec.structs.replace(state, book=book, openings=openings)
+
+
+def _book_missed(
+    state: AccountState, contract: ContractId, missed: list[Fill], days: Days
+) -> tuple[AccountState, list[BookedFill], list[str]]:
+    """Book fills that came by no stream, in the place in the day where they belong."""
+    if not missed:
+        return state, [], []
+    known = [b for b in (*state.ledger.booked, *state.ledger.ahead) if b.fill.contract == contract]
+    if any(_when(b.fill) > _when(missed[0]) for b in known):
+        state = _unbook(state, contract, known)
+    ids = {f.id for f in missed}
+    booked, drifted = list[BookedFill](), list[str]()
+    replayed = [b.fill for b in known] if contract not in _booked_contracts(state) else []
+    owners = {b.fill.id: b.own for b in known}
+    for fill in sorted((*replayed, *missed), key=_when):
+        state, one, drift = book(state, fill)
+        if fill.id in owners:
+            one = msgspec.structs.replace(one, own=owners[fill.id])
+        state = count(state, one, days)
+        if fill.id in ids:
+            booked.append(one)
+            drifted.extend(drift)
+    return state, booked, drifted
+
+
+def _booked_contracts(state: AccountState) -> set[ContractId]:
+    return {b.fill.contract for b in (*state.ledger.booked, *state.ledger.ahead)}
+
+
+def _unbook(state: AccountState, contract: ContractId, known: list[BookedFill]) -> AccountState:
+    """Take the contract's fills out again, back to what was open when the day began."""
+    held = state.book.get(contract)
+    start = (held.size if held else 0) - sum(b.fill.size for b in known)
+    opening = state.openings.get(contract)
+    book = {c: h for c, h in state.book.items() if c != contract}
+    if start and opening is not None and opening.size == start:
+        book[contract] = opening
+    elif start:
+        at = min(b.fill.at for b in known)
+        book[contract] = adopt(PositionReport(state.account, contract, start, 0.0, at), None)
+    ledger = state.ledger
+    for one in known:
+        ledger = books.take_out(ledger, one.fill.id)
+    drift = {c: d for c, d in state.drift.items() if c != contract}
+    return msgspec.structs.replace(state, book=book, ledger=ledger, drift=drift)
+
+
+def _agreed(state: AccountState, contract: ContractId, report: PositionReport | None) -> AccountState:
+    """Book and gateway agree on the size; a cost we do not know is the gateway's average."""
+    held = state.book.get(contract)
+    book = state.book
+    if held is not None and held.cost is None and report is not None:
+        cost = adopt(report, state.contracts.get(contract)).cost
+        book = {**book, contract: msgspec.structs.replace(held, cost=cost)}
+    disputes = {c: d for c, d in state.disputes.items() if c != contract}
+    return msgspec.structs.replace(state, book=book, disputes=disputes)
+
+
+def _heard_since(state: AccountState, contract: ContractId, mono: float) -> bool:
+    return any(
+        b.fill.contract == contract and state.arrived.get(b.fill.id, float("-inf")) >= mono
+        for b in (*state.ledger.booked, *state.ledger.ahead)
+    )
 
 
 def _orders_read(state: AccountState, event: BrokerSnapshot) -> dict[OrderId, SeenOrder]:

@@ -108,6 +108,8 @@ class AccountState(Struct, frozen=True, gc=False):
     contracts: dict[ContractId, Contract] = {}
     unknown: dict[ContractId, str] = {}
     book: dict[ContractId, Holding] = {}
+    openings: dict[ContractId, Holding] = {}
+    """What was open when the trading day began, as far as known."""
     marks: dict[ContractId, Mark] = {}
     orders: dict[OrderId, SeenOrder] = {}
     disputes: dict[ContractId, Dispute] = {}

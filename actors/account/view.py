@@ -56,11 +56,14 @@ def snapshot_of(
 
 
 def _views(state: AccountState, mono: float, stale_after_s: float) -> Iterable[PositionView]:
-    for contract, dispute in state.disputes.items():
+    # A position event may be older than a read that overtook it. What it says counts only once it has
+    # lasted (`told`): a read that was asked for at once settles it long before, unless REST is gone too.
+    lasting = {contract: dispute for contract, dispute in state.disputes.items() if dispute.told}
+    for contract, dispute in lasting.items():
         if contract not in state.book and dispute.size:
             yield _reported_only(state, contract, dispute.size)
     for contract, holding in state.book.items():
-        dispute_here = state.disputes.get(contract)
+        dispute_here = lasting.get(contract)
         if dispute_here is not None and dispute_here.size == 0:
             continue
         record = state.contracts.get(contract)

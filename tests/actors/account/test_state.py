@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.account.apply import apply
+from actors.account.apply import apply, lasting_disputes
 from actors.account.state import AccountState, opening
 from actors.account.view import snapshot_of
 from actors.messages import (
@@ -67,6 +67,11 @@ def sizes(state: AccountState) -> dict:
     return {p.contract: p.size for p in seen(state).positions}
 
 
+def story(state: AccountState) -> list:
+    """What each fill of the day did, in the day's order."""
+    return [(b.fill.id, b.opened, b.closed, b.flat_after, b.own) for b in seen(state).fills]
+
+
 @given(tapes)
 def test_every_tape_of_fills_gives_the_brokers_position_and_exact_pnl(tape: list[Trade]) -> None:
     broker, state = Broker(), start()
@@ -109,7 +114,7 @@ def test_a_read_after_lost_events_gives_what_the_stream_would_have_given(
 
     assert seen(by_read).realized == seen(by_stream).realized
     assert sizes(by_read) == sizes(by_stream)
-    assert {b.fill.id for b in seen(by_read).fills} == {b.fill.id for b in seen(by_stream).fills}
+    assert story(by_read) == story(by_stream)
 
 
 @given(tapes)
@@ -122,9 +127,7 @@ def test_a_restart_reads_the_same_day_from_the_gateway(tape: list[Trade]) -> Non
 
     assert seen(reborn).realized == seen(by_stream).realized
     assert sizes(reborn) == sizes(by_stream)
-    assert [(b.opened, b.closed, b.flat_after) for b in seen(reborn).fills] == [
-        (b.opened, b.closed, b.flat_after) for b in seen(by_stream).fills
-    ]
+    assert story(reborn) == story(by_stream)
 
 
 @given(tapes)
@@ -234,17 +237,68 @@ def test_a_fill_changes_size_average_and_realized_in_one_step() -> None:
     assert (view.realized, view.unrealized, view.positions) == (-200 * 2 * 10_000, 0, ())
 
 
-def test_a_position_that_disagrees_suspends_the_sums_until_the_fill_comes() -> None:
-    broker = Broker()
-    fill = broker.trade(Trade(MNQ, 3, MNQ.ticks(21000.0), 0))
-    early = apply(
-        start(), PositionChanged(PositionReport(ACCOUNT, MNQ.id, 3, 21000.0, NOON), 999.0), DAYS, NOW
-    )
+def test_a_position_that_disagrees_suspends_the_sums_and_asks_until_the_fill_comes() -> None:
+    fill = Broker().trade(Trade(MNQ, 3, MNQ.ticks(21000.0), 0))
+    report = PositionChanged(PositionReport(ACCOUNT, MNQ.id, 3, 21000.0, NOON), 999.0)
+
+    early = apply(start(), report, DAYS, NOW)
 
     assert early.read is not None
     assert seen(early.state).suspended
-    assert sizes(early.state) == {MNQ.id: 3}
+    assert sizes(early.state) == {}
     assert not seen(after(early.state, Filled(fill, 1000.0))).suspended
+
+
+def test_a_position_event_that_a_read_overtook_opens_nothing_again() -> None:
+    broker = Broker()
+    fills = [broker.trade(Trade(MNQ, size, MNQ.ticks(21000.0), 0)) for size in (1, -1)]
+    state = after(start(), *[Filled(fill, 1000.0) for fill in fills], broker.snapshot(1000.5))
+
+    late = apply(state, PositionChanged(PositionReport(ACCOUNT, MNQ.id, 1, 21000.0, NOON), 1000.6), DAYS, NOW)
+
+    assert sizes(late.state) == {}
+    assert late.read is not None
+    assert not seen(after(late.state, broker.snapshot(1000.7))).suspended
+
+
+def test_a_position_that_keeps_disagreeing_is_believed_after_a_second() -> None:
+    report = PositionChanged(PositionReport(ACCOUNT, MNQ.id, 3, 21000.0, NOON), 1000.0)
+    state = after(start(), report)
+
+    early, none = lasting_disputes(state, 1000.9)
+    late, told = lasting_disputes(state, 1001.0)
+
+    assert (sizes(early), none) == ({}, [])
+    assert sizes(late) == {MNQ.id: 3}
+    assert [contract for contract, _ in told] == [MNQ.id]
+    assert lasting_disputes(late, 1005.0)[1] == []
+
+
+def test_a_read_that_saw_a_moment_which_never_was_opens_nothing() -> None:
+    """Flat before and after, but the close between fell out of the list of trades: no phantom short."""
+    broker = Broker()
+    opened, closed = (broker.trade(Trade(MNQ, size, MNQ.ticks(21000.0), 0)) for size in (1, -1))
+    torn = msgspec.structs.replace(broker.snapshot(1000.0), fills=(opened,))
+    state = after(start(), Broker().snapshot(999.0))
+
+    state = after(state, torn, Filled(opened, 1000.02), Filled(closed, 1000.03))
+
+    assert sizes(state) == {}
+    assert not seen(after(state, broker.snapshot(1001.0))).suspended
+
+
+def test_a_size_that_no_fill_explains_is_believed_when_a_second_read_confirms_it() -> None:
+    broker = Broker()
+    broker.trade(Trade(MNQ, 2, MNQ.ticks(21000.0), 0))
+    broker.fills.clear()
+    state = after(start(), Broker().snapshot(999.0))
+
+    once = apply(state, broker.snapshot(1000.0), DAYS, NOW)
+    twice = apply(once.state, broker.snapshot(1001.0), DAYS, NOW)
+
+    assert (sizes(once.state), seen(once.state).suspended) == ({}, True)
+    assert once.read is not None
+    assert (sizes(twice.state), seen(twice.state).suspended) == ({MNQ.id: 2}, False)
 
 
 def test_position_events_only_confirm_what_the_fill_already_did() -> None:
