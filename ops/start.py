@@ -20,6 +20,7 @@ import msgspec
 
 from actors.clock import TEST_CLOCK, clock_from
 from ops import client
+from ops.watchdog.loop import output_file
 from ops.watchdog.process import end_recorded
 from supervisor.home import Home
 from supervisor.identity import Identity, identity_of, recorded
@@ -86,7 +87,7 @@ def settle_test_clock(loaded: Loaded) -> None:
 def start_simulator(home: Home, loaded: Loaded, talk: Talk, arguments: Sequence[str] = ()) -> list[str]:
     """Start the simulated gateway on a free port; the settings that point the daemon at it."""
     end_recorded(home.simulator)
-    with home.simulator_out.open("ab") as errors:
+    with output_file(home.simulator_out) as errors:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "ops.simulator", *arguments],
             cwd=home.folder,
@@ -181,7 +182,7 @@ def environment_of(daemon: Identity) -> dict[str, str]:
 def detach(
     home: Home, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    with home.watchdog_out.open("ab") as output:
+    with output_file(home.watchdog_out) as output:
         return subprocess.Popen(
             command,
             cwd=home.folder,

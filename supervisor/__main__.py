@@ -34,13 +34,14 @@ from supervisor.configuration import Accepted, settle
 from supervisor.control import Audited, ControlServer
 from supervisor.control_socket import control_socket
 from supervisor.gather import Process
-from supervisor.handlers import HANDLERS, Daemon
+from supervisor.handlers import Daemon
 from supervisor.heartbeat import Beat, HeartbeatPage, Phase
 from supervisor.home import Home
 from supervisor.identity import identity_of
 from supervisor.placement import settle_down
 from supervisor.program import Ending, Program
 from supervisor.reach import gateway_maker
+from supervisor.records import HANDLERS
 from supervisor.roles import AdminSecret, Grants
 
 log = get_logger("riskd.daemon")

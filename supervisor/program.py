@@ -102,6 +102,7 @@ class Program(SilentHooks):
         self.board = Board()
         self.calendar = TradingCalendar.of(settings)
         self.armed: dict[str, Armed] = {}
+        self.found: tuple[AccountReport, ...] = ()
         self.ready = False
         self.given_up: dict[str, str] = {}
         self.uncovered_ms: dict[str, float] = {}
@@ -245,6 +246,7 @@ class Program(SilentHooks):
                     raise TypeError(f"the tree cannot take {type(message).__name__}")
 
     async def _accounts_found(self, found: tuple[AccountReport, ...]) -> None:
+        self.found = found
         if not self._connected:
             self._connected = True
             checkpoint(3, "gateway connected", accounts=len(found))
@@ -334,7 +336,9 @@ class Program(SilentHooks):
 
     def report(self, report: Report) -> None:
         line = report.line()
-        if report.kind in ("exited", "gave_up", "escalated", "restart_failed", "start_failed", "overdue"):
+        if report.expected:
+            log.info("actor.stopped", actor=report.id, line=line)
+        elif report.kind in ("exited", "gave_up", "escalated", "restart_failed", "start_failed", "overdue"):
             log.error("actor.failed", kind=report.kind, actor=report.id, line=line)
         elif report.kind == "restarted":
             log.warning("actor.restarted", actor=report.id, line=line)

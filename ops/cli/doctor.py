@@ -79,7 +79,9 @@ def _home(home: Home) -> Iterator[Check]:
         return
     yield Check("home", True, str(home.folder))
     mode = stat.S_IMODE(home.folder.stat().st_mode)
-    yield Check("home is private", not mode & 0o022, f"mode {mode:o}", f"chmod 750 {home.folder}")
+    private = None if mode & 0o005 else True
+    fact = f"mode {mode:o}"
+    yield Check("home is private", False if mode & 0o022 else private, fact, f"chmod 750 {home.folder}")
     free_mb = shutil.disk_usage(home.folder).free // 1_000_000
     yield Check(
         "disk space", free_mb >= LEAST_FREE_MB, f"{free_mb} MB free", "make room: history is lost without"

@@ -105,14 +105,14 @@ def export(
     place: Place = ctx.obj
     if str(file) == "-":
         try:
-            _write(sys.stdout, _lines(place, what, since, until), format_)
+            _write(sys.stdout, what, _lines(place, what, since, until), format_)
         except BrokenPipeError:
             raise ReaderGone from None
         return
     fresh = file.with_name(f".{file.name}.new")
     try:
         with fresh.open("w", encoding="utf-8", newline="") as out:
-            count = _write(out, _lines(place, what, since, until), format_)
+            count = _write(out, what, _lines(place, what, since, until), format_)
         fresh.replace(file)
     except OSError as error:
         with suppress(OSError):
@@ -136,8 +136,10 @@ def _lines(place: Place, what: Any, since: str | None, until: str | None) -> Ite
             return
 
 
-def _write(out: IO[str], lines: Iterable[dict[str, Any]], format_: str) -> int:
+def _write(out: IO[str], what: str, lines: Iterable[dict[str, Any]], format_: str) -> int:
     count = 0
+    if what != "logs":  # pages of these come newest first
+        lines = sorted(lines, key=lambda line: str(line.get("at")))
     if format_ == "jsonl":
         for count, line in enumerate(lines, 1):  # noqa: B007 - counted for the last word
             out.write(msgspec.json.encode(line).decode() + "\n")

@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import assert_never
+from pathlib import Path
+from typing import BinaryIO, assert_never
 
 import msgspec
 
@@ -201,9 +202,7 @@ class Watchdog:
 
 def spawn(command: Sequence[str], home: Home, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a daemon in a session of its own, so that it outlives a watchdog that is killed."""
-    if home.daemon_out.exists() and home.daemon_out.stat().st_size > MOST_OUTPUT_BYTES:
-        home.daemon_out.replace(home.daemon_out.with_suffix(".out.1"))
-    with home.daemon_out.open("ab") as output:
+    with output_file(home.daemon_out) as output:
         return subprocess.Popen(
             command,
             cwd=home.folder,
@@ -213,6 +212,13 @@ def spawn(command: Sequence[str], home: Home, environment: Mapping[str, str]) ->
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def output_file(path: Path) -> BinaryIO:
+    """A file for a process's output, for this user alone; a long one is put aside first."""
+    if path.exists() and path.stat().st_size > MOST_OUTPUT_BYTES:
+        path.replace(path.with_name(f"{path.name}.1"))
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
 
 
 def write_json(home: Home, name: str, value: object) -> None:

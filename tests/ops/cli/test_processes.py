@@ -33,6 +33,21 @@ sessions:
 rules:
   max_contracts: {limit: 5}
 """
+READING = (
+    "positions",
+    "orders",
+    "lockouts",
+    "rules",
+    "hours",
+    "history",
+    "logs",
+    "report week",
+    "actors tree",
+    "audit verify",
+    "backup list",
+    "account list",
+    "config show --effective",
+)
 BY_HAND = """{{kind: projectx, api_url: "{0.api_url}", user_hub_url: "{0.user_hub_url}",
   market_hub_url: "{0.market_hub_url}", username: demo-user, api_key: {{env: TEST_KEY}}}}"""
 
@@ -91,6 +106,11 @@ def test_guard_is_started_replaced_when_killed_watched_again_and_ended(home: Hom
     second = riskd(home, "up")
     assert second.returncode == 1
     assert "runs there already" in second.stderr
+
+    for words in READING:
+        ran = riskd(home, *words.split(), "--json")
+        assert (ran.returncode, ran.stderr) == (0, ""), words
+        assert all(isinstance(msgspec.json.decode(line), dict) for line in ran.stdout.splitlines())
 
     kill(daemon)
     until(lambda: recorded(home.daemon) not in (None, daemon) and state(home) == "guarding")
