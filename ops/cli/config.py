@@ -163,30 +163,3 @@ def example_text(name: str) -> str:
     if name not in names:
         raise Refused(Exit.USAGE, f"cannot write {name!r}: no such example", ", ".join(names))
     return (folder / f"{name}.yaml").read_text("utf-8")
-
-
-@config.command("import")
-def import_older(
-    ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="With the older program's YAML files.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE")] = None,
-    force: Annotated[bool, typer.Option("--force")] = False,
-) -> None:
-    """Take over an older configuration; says key by key what was taken over, converted or dropped."""
-    from config.older import CannotImport, take_over
-
-    place: Place = ctx.obj
-    try:
-        taken = take_over(folder)
-    except CannotImport as error:
-        for line in error.lines:
-            talk(line)
-        raise Refused(Exit.BAD_CONFIG, str(error), error.hint) from None
-    for line in taken.report:
-        talk(line)
-    target = output or place.files[0]
-    if target.exists() and not force:
-        raise Refused(Exit.FAILED, f"cannot write {target}: it exists", "--force replaces it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(taken.text, "utf-8")
-    place.page.line(f"wrote {target}")

@@ -60,7 +60,6 @@ TABLE: dict[str, Entry] = {
     "audit": Entry("keep", "audit", ADMIN, "Verify and show the audit chain"),
     "backup": Entry("keep", "backup", ADMIN, "Make, list and restore backups of the store"),
     "export": Entry("keep", "export", ADMIN, "Write logs, history, trades or the audit to a file"),
-    "service": Entry("service", "service", ADMIN, "Install riskd as a service of this machine"),
     "simulator": Entry("trying", "simulator", TRY, "The simulated gateway"),
     "demo": Entry("trying", "demo", TRY, "A guarded trading day on the simulated gateway"),
 }

@@ -450,3 +450,10 @@ def test_every_command_has_help(riskd: Riskd) -> None:
     root = riskd("--help").out
     for name in TABLE:
         assert f"  {name} " in root
+
+
+def test_every_command_of_the_table_can_be_called(riskd: Riskd) -> None:
+    from ops.cli.table import TABLE
+
+    for name in set(TABLE) - {"simulator", "demo"}:
+        assert riskd(name, "--help").code == 0, name
