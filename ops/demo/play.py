@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import assert_never
 
-from ops.demo.acts import Act, KillActor, KillDaemon, Look, Played, Step, Until
+from ops.demo.acts import Act, KillActor, KillDaemon, Played, Step, Until
+from ops.demo.sights import Look
 from ops.demo.stage import Stage
 
 LOOK_S = 0.05
@@ -23,11 +24,12 @@ def play(stage: Stage) -> Iterator[Act | Played]:
 def play_act(stage: Stage, act: Act) -> Played:
     before = stage.status()
     began, start = stage.clock.wall(), time.monotonic()
+    since = stage.began if act.looks_back else began
     for step in act.does:
         do(stage, step)
     until = time.monotonic() + act.within_s
     while True:
-        look = stage.look(began, before)
+        look = stage.look(act.account, since, before)
         missed = missing(act, look)
         if not missed or time.monotonic() > until:
             return Played(

@@ -23,13 +23,14 @@ from msgspec import Struct
 
 from actors.clock import TEST_CLOCK, clock_from
 from ops import client, start
-from ops.demo.acts import Look, Operation
+from ops.demo.acts import Operation
 from ops.demo.script import Script
+from ops.demo.sights import Look
 from ops.simulator.remote import control
 from ops.watchdog.process import end_recorded
 from supervisor.answers import Status
 from supervisor.home import Home
-from supervisor.identity import recorded
+from supervisor.identity import identity_of, recorded
 from supervisor.protocol import AskHistory, DoChaos, DoStop, Exit, OfAccounts, Refused
 
 START_S = 90.0
@@ -46,6 +47,7 @@ class Stage:
         self.home, self.script, self._talk = home, script, talk
         self.clock = clock_from(os.environ)
         self.instants: dict[str, datetime] = {}
+        self.began = self.clock.wall()
         self._control_url = ""
         self._watchdog: subprocess.Popen[bytes] | None = None
 
@@ -102,9 +104,12 @@ class Stage:
         client.call(self.home, "chaos", DoChaos("kill", actor), deadline_s=CALL_S)
 
     def kill_daemon(self) -> None:
+        """SIGKILL to the daemon; returns when it is gone."""
         daemon = recorded(self.home.daemon)
         assert daemon is not None, "no daemon to kill"
         os.kill(daemon.pid, signal.SIGKILL)
+        while identity_of(daemon.pid) == daemon:
+            time.sleep(0.001)
 
     def wait_until(self, instant: str) -> None:
         time.sleep(max(0.0, (self.instants[instant] - self.clock.wall()).total_seconds()))
@@ -121,19 +126,20 @@ class Stage:
             raise
         return msgspec.msgpack.decode(raw, type=Status)
 
-    def history(self, since: datetime) -> list[dict[str, Any]]:
-        """Lines of history from an instant on; none while no daemon answers."""
+    def history(self, account: str, since: datetime) -> list[dict[str, Any]]:
+        """An account's lines of history from an instant on; none while no daemon knows the account."""
+        asked = AskHistory(since=since, account=account, limit=500)
         try:
-            raw = client.call(self.home, "history", AskHistory(since=since, limit=500), deadline_s=CALL_S)
+            raw = client.call(self.home, "history", asked, deadline_s=CALL_S)
         except Refused as no:
-            if no.code in (Exit.NOT_RUNNING, Exit.UNKNOWN):
+            if no.code in (Exit.NOT_RUNNING, Exit.UNKNOWN, Exit.FAILED):
                 return []
             raise
         found: list[dict[str, Any]] = msgspec.msgpack.decode(raw)["history"]
         return found
 
-    def look(self, since: datetime, before: Status | None) -> Look:
-        return Look(self.status(), self.history(since), self.trade({"op": "state"}), before)
+    def look(self, account: str, since: datetime, before: Status | None) -> Look:
+        return Look(self.status(), self.history(account, since), self.trade({"op": "state"}), before)
 
 
 class Kept(Struct):

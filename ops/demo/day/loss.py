@@ -1,9 +1,10 @@
-"""A bad day: an open loss that runs, then the day's limit."""
+"""A bad day: an open loss that runs, the day's limit, and one more try."""
 
 from __future__ import annotations
 
-from ops.demo.acts import Act, Holds, Judged, Locked, buy, price
+from ops.demo.acts import Act, Until, buy, price
 from ops.demo.script import Part, Tempo
+from ops.demo.sights import Attempted, Free, Holds, Judged, Locked, Unlocked
 
 LOSS = "DEMO-LOSS"
 
@@ -36,4 +37,26 @@ DAY_LOSS = Act(
         Locked(account=LOSS, rule="daily_realized_loss", kind="until_reset"),
         Holds(account=LOSS, positions={}),
     ),
+)
+REVENGE = Act(
+    account=LOSS,
+    tells="The trader wants it back and buys on the locked account.",
+    does=(buy(LOSS, "NQ"),),
+    sees=(Attempted(account=LOSS, attempts=1), Holds(account=LOSS, positions={})),
+)
+NEW_DAY = Act(
+    account=LOSS,
+    tells="The trading day ends; a new one begins at zero.",
+    does=(Until("reset"),),
+    sees=(
+        Unlocked(account=LOSS, rule="daily_realized_loss", reason="reset"),
+        Free(account=LOSS, realized="0.00"),
+    ),
+    looks_back=True,
+)
+FIRST_TRADE = Act(
+    account=LOSS,
+    tells="1 NQ is bought in the new day, within all limits.",
+    does=(buy(LOSS, "NQ"),),
+    sees=(Holds(account=LOSS, positions={"NQ": 1}), Free(account=LOSS, realized="0.00")),
 )
