@@ -67,6 +67,7 @@ async def subscribe(client, account, user, market, kind, react) -> None:
     await hub.start()
     await asyncio.wait_for(opened.wait(), 10)
     await hub.send("SubscribeTrades", [account])
+    await hub.send("SubscribePositions", [account])
     subscribe.kept = hub
 
 
