@@ -216,9 +216,9 @@ class Desk:
     def unknown(self, contract: str) -> AccountSnapshot:
         return self.hear(ContractUnknown(ContractId(contract), "no such contract"))
 
-    def read(self) -> AccountSnapshot:
-        """A read by REST that shows what the account already knows."""
-        positions = tuple(
+    def read(self, *adopted: PositionReport) -> AccountSnapshot:
+        """A read by REST that shows what the account already knows, and positions no fill explains."""
+        known = tuple(
             PositionReport(ACCOUNT, h.contract, h.size, 21000.0, h.opened_at)
             for h in self._state.book.values()
         )
@@ -226,10 +226,17 @@ class Desk:
         fills = tuple(b.fill for b in self._state.ledger.booked)
         report = self._state.report
         assert report is not None
-        mono = self.now.mono
+        mono, since = self.now.mono, self._state.ledger.since
         return self.hear(
-            BrokerSnapshot(report, positions, orders, fills, self._state.ledger.since, mono, mono, 1, "test")
+            BrokerSnapshot(report, (*known, *adopted), orders, fills, since, mono, mono, 1, "test")
         )
+
+    def adopt(self, what: str, size: int, average: float = 21000.0) -> AccountSnapshot:
+        """A position that no fill explains; two reads in a row agree on it."""
+        opened_at = self.now.wall - timedelta(days=2)
+        report = PositionReport(ACCOUNT, self.contract(what).id, size, average, opened_at)
+        self.read(report)
+        return self.read(report)
 
     def own_close(self, what: str, size: int, cause: OwnClose) -> None:
         """A close of ours is on its way: what fills on that side is not the trader's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,13 +127,35 @@ def test_the_causing_fill_is_found_although_nobody_looked_at_the_time() -> None:
 
 def test_a_position_adopted_over_the_limit_is_named_as_the_cause() -> None:
     desk = Desk()
-    desk.report("MNQ", 3)
+    desk.adopt("MNQ", 3)
     rule = a_rule("max_contracts", limit=2)
 
     judged = rule.judge(desk.snapshot())
 
     assert [b.cause for b in judged.breaches] == [f"position:{MNQ}"]
     assert judged.demands == (AtMost(MNQ, 2),)
+
+
+def disputed(size: int) -> AccountSnapshot:
+    """The fills made 2 MNQ in two lots; the gateway says otherwise."""
+    desk = Desk()
+    snapshot = trade(desk, ("MNQ", 1), ("ES", 1), ("MNQ", 1))
+    positions = tuple(
+        msgspec.structs.replace(p, size=size) if p.contract == MNQ else p for p in snapshot.positions
+    )
+    return msgspec.structs.replace(snapshot, positions=positions, suspended=True)
+
+
+DISPUTED = [
+    pytest.param(3, [AtMost(ES, 0), AtMost(MNQ, 1)], id="more than the fills: the surplus is the newest"),
+    pytest.param(1, [AtMost(MNQ, 0)], id="less than the fills"),
+    pytest.param(-3, [AtMost(MNQ, 2)], id="the other side"),
+]
+
+
+@pytest.mark.parametrize(("size", "demands"), DISPUTED)
+def test_a_disputed_size_is_the_gateways(size: int, demands: list[Demand]) -> None:
+    assert judged(a_rule("max_contracts", limit=1), disputed(size)) == demands
 
 
 # ------------------------------------------------------------------------------ per instrument
@@ -269,6 +292,14 @@ def test_figures_show_the_limit_of_which_most_is_used() -> None:
     figure = rule.rule.figure(rule.state, snapshot)
 
     assert (figure.value, figure.limit, figure.used, figure.headroom) == ("1", "2", 0.5, "1")
+
+
+def test_figures_of_a_flat_account_name_no_limit() -> None:
+    rule = a_rule("max_contracts_per_instrument")
+
+    figure = rule.rule.figure(rule.state, Desk().snapshot())
+
+    assert (figure.value, figure.limit, figure.used) == ("0", None, 0.0)
 
 
 # ------------------------------------------------------------------------------ properties

@@ -204,6 +204,28 @@ def test_what_cannot_be_measured_is_left_out() -> None:
     assert judged.breaches == ()
 
 
+def test_a_breach_says_what_could_not_be_measured() -> None:
+    rule, desk = lost(), day(["-400"])
+    desk.buy("MNQ", 1, 21000.0)
+    desk.wait(11)
+    desk.buy("ES", 1, 5000.0)
+
+    (breach,) = rule.judge(desk.price("ES", 4998.0)).breaches
+
+    assert breach.inputs["CON.F.US.MNQ.Z25"] == "size +1, unmeasured"
+    assert breach.mark == "CON.F.US.ES.Z25 4998.00"
+
+
+def test_s36_open_and_closed_loss_of_different_contracts_add_up() -> None:
+    rule, desk = lost(limit=-900), day(["-800"])
+    desk.buy("ES", 1, 5000.0)
+
+    judged = rule.judge(desk.price("ES", 4998.0))
+
+    assert judged.lock is not None
+    assert judged.demands == (AccountFlat(),)
+
+
 def test_profit_reads_the_last_price_and_loss_the_worse_of_last_and_touch() -> None:
     loss, profit, desk = lost(), won(), Desk()
     desk.buy("ES", 10, 5800.0)

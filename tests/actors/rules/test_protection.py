@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.enforcement.orders import TAG
 from actors.messages import OrderStatus, OrderType
-from actors.rules.protection import OWN_TAG, is_protected
+from actors.rules.protection import is_protected
 from tests.builders import Desk
 
 STOPS = [
@@ -88,7 +87,3 @@ def test_without_a_fresh_price_the_side_decides() -> None:
     snapshot = desk.wait(60)
 
     assert is_protected(snapshot.positions[0], snapshot.orders)
-
-
-def test_the_own_tag_is_the_one_that_enforcement_writes() -> None:
-    assert OWN_TAG == TAG

@@ -217,6 +217,18 @@ def test_in_the_grace_of_one_product_nothing_is_added_to_it() -> None:
     assert set(over.demands) == {Flat(MNQ), Flat(CL)}
 
 
+def test_sessions_that_follow_one_another_never_lock() -> None:
+    """Round the clock there is nothing the rule could prove, and nothing it could do."""
+    day, rest = {"start": "06:00", "end": "18:00"}, {"start": "18:00", "end": "06:00", "overnight": True}
+    every = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
+    sessions: dict[str, object] = {"main": {**day, **every}, "rest": {**rest, **every}}
+    rule = block(sessions, by_root={"6E": "rest"}, respect_holidays=False)
+    desk = Desk(chicago("2025-11-19", "19:00:00"))
+
+    assert rule.judge(desk.snapshot("time")).lock is None
+    assert rule.rule.probe(desk.now).breach == ()
+
+
 def test_figures_say_when_the_session_ends() -> None:
     rule, desk = block(), Desk(chicago("2025-11-19", "10:00:00"))
     snapshot = desk.snapshot()

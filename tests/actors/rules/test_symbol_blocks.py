@@ -69,6 +69,14 @@ def test_which_roots_are_meant(pattern: str, root: str, blocked: bool) -> None:
     assert bool(judged.demands) == blocked
 
 
+def test_an_order_in_a_contract_of_another_form_has_no_root_to_block() -> None:
+    rule, desk = blocks("CL"), Desk()
+    order = desk.place("CL", 1, limit=60.0)
+    desk.change(order, contract="SPREAD-7")
+
+    assert rule.judge(desk.snapshot()).demands == ()
+
+
 # ------------------------------------------------------------------------------ unknown contracts
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Demand, StopAt, TargetAt
+from actors.messages import Demand, OrderStatus, StopAt, TargetAt
 from actors.rules.bounds import side
 from actors.rules.resting_stops import RestingStopsRule
 from actors.rules.trade_management import TradeManagementRule
@@ -101,14 +103,18 @@ def test_when_the_position_closes_nothing_is_asked_any_more() -> None:
     assert rule.judge(desk.sell("ES", 1, 5801.0)).demands == ()
 
 
+CHILD, GONE = OrderStatus.SUSPENDED, OrderStatus.CANCELLED
 LEGS = [
     pytest.param({"stop": 5700.0}, [TargetAt], id="a stop of the trader's own"),
     pytest.param({"limit": 5900.0}, [StopAt], id="a target of the trader's own"),
+    pytest.param({"stop": 5700.0, "status": CHILD}, [TargetAt], id="a stop about to work"),
+    pytest.param({"limit": 5900.0, "status": CHILD}, [StopAt], id="a target about to work"),
+    pytest.param({"stop": 5900.0, "status": GONE}, [StopAt, TargetAt], id="a stop that is gone"),
 ]
 
 
 @pytest.mark.parametrize(("order", "kinds"), LEGS)
-def test_only_what_is_lacking_is_placed(order: dict[str, float], kinds: list[type]) -> None:
+def test_only_what_is_lacking_is_placed(order: dict[str, Any], kinds: list[type]) -> None:
     rule, desk = manage(**BRACKET), Desk()
     rule.judge(desk.snapshot())
     desk.place("ES", -1, **order)
@@ -149,6 +155,17 @@ def test_an_uneven_average_is_rounded_to_lose_no_more_than_asked() -> None:
     demands = rule.judge(desk.buy("ES", 1, 5800.25)).demands
 
     assert demands == (StopAt(ES, 23181, 2),)
+
+
+def test_without_a_price_the_bracket_is_placed_where_it_belongs() -> None:
+    rule, desk = manage(**BRACKET, **TRAIL), Desk()
+    rule.judge(desk.snapshot())
+    desk.wait(1)
+    desk.buy("ES", 1, 5800.0)
+
+    demands = rule.judge(desk.wait(11)).demands
+
+    assert demands == (StopAt(ES, 23180, 1), TargetAt(ES, 23240, 1))
 
 
 def test_nothing_is_placed_on_a_blocked_root() -> None:
