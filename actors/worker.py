@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import ClassVar, Protocol, assert_never
+from typing import ClassVar, Protocol
 
 import msgspec
 import pykka
@@ -59,19 +59,15 @@ class ChaosCrash(Exception):
     """A crash that `chaos crash` asked for."""
 
 
-class Crash(msgspec.Struct, frozen=True):
-    """An order to the incarnation itself: crash, as a handler would (chaos)."""
+class Order(msgspec.Struct, frozen=True):
+    """To the incarnation itself, not to its actor: crash as a handler would, or hang for so long (chaos)."""
 
-    text: str = "asked for"
+    hang_s: float | None = None
 
-
-class Hang(msgspec.Struct, frozen=True):
-    """An order to the incarnation itself: be deaf to everything for so long (chaos)."""
-
-    seconds: float
-
-
-Order = Crash | Hang
+    def carry_out(self) -> None:
+        if self.hang_s is None:
+            raise ChaosCrash("asked for")
+        threading.Event().wait(self.hang_s)
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -311,17 +307,17 @@ class Incarnation(pykka.ThreadingActor):
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
 
-    def interrupt(self) -> bool:
+    def interrupt(self, *, but: str) -> bool:
         """Try to end a fenced thread that is busy with code of its own; False when it is not.
 
-        Inside the standard library it may be in the middle of a lock that others share; interrupted there it
-        would leave that lock taken for good, and a blocked thread costs less than that.
+        Inside the standard library, or the mailbox (the file `but`), it may be in the middle of a lock that
+        others share; interrupted there it would leave that lock taken for good, which is worse than a thread.
         """
         thread = self.thread
         if thread is None or not thread.is_alive() or thread is threading.current_thread():
             return False
         frame = sys._current_frames().get(thread.ident or 0)
-        if frame is None or frame.f_code.co_filename.startswith(SHARED_CODE):
+        if frame is None or frame.f_code.co_filename.startswith((*SHARED_CODE, but)):
             return False
         ident = ctypes.c_ulong(thread.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Fenced))
@@ -359,14 +355,14 @@ class Incarnation(pykka.ThreadingActor):
 
     def serve(self, envelope: Envelope) -> None:
         """Handle one message and acknowledge it."""
-        actor, message, answer = self.actor, envelope.message, envelope.answer
+        actor, message = self.actor, envelope.message
         assert actor is not None
-        if type(message) is Crash or type(message) is Hang:
-            carry_out(message)
+        if type(message) is Order:
+            message.carry_out()
         else:
             actor.receive(message)
-        if answer is not None and answer not in self.deferred:
-            answer.resolve(None)
+        if envelope.answer is not None and envelope.answer not in self.deferred:
+            envelope.answer.resolve(None)
         self.home.acknowledge(self, actor.keep() if self._keeps else None)
 
     def close(self) -> bool:
@@ -396,16 +392,6 @@ class Incarnation(pykka.ThreadingActor):
         reason = notice.reason if isinstance(notice, Exited | Failed) else Reason("normal")
         if self.home.vacate(self, reason):
             self.boss(self, notice)
-
-
-def carry_out(order: Order) -> None:
-    match order:
-        case Crash(text):
-            raise ChaosCrash(text)
-        case Hang(seconds):
-            threading.Event().wait(seconds)
-        case _:
-            assert_never(order)
 
 
 class Door:

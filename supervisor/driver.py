@@ -21,7 +21,7 @@ import trio
 
 from actors.address import Reason
 from actors.clock import Clock
-from actors.worker import Crash, Hang, Incarnation
+from actors.worker import Incarnation, Order
 from supervisor.child_spec import ChildSpec, SupervisorSpec
 from supervisor.events import (
     Answered,
@@ -265,11 +265,11 @@ class Supervisor(Threads):
 
     def crash(self, name: str) -> None:
         """Let an actor crash in its own thread (chaos)."""
-        self.handle(name).tell(Crash(), urgent=True)
+        self.handle(name).tell(Order(), urgent=True)
 
     def hang(self, name: str, seconds: float) -> None:
         """Let an actor's thread be deaf for so long (chaos)."""
-        self.handle(name).tell(Hang(seconds), urgent=True)
+        self.handle(name).tell(Order(hang_s=seconds), urgent=True)
 
     def tree(self) -> dict[str, object]:
         """The tree as `actors tree --json` shows it: {id, type, state, epoch, restarts, mailbox, ...}."""

@@ -165,19 +165,30 @@ class Handle:
         with self._lock:
             self._watchers.pop(number, None)
 
-    # What the present incarnation uses.
+    # What the present incarnation uses. `take` and `acknowledge` run for every message: there the lock is taken
+    # by hand, which costs a third of what `with` does.
 
     def take(self, incarnation: Incarnation) -> Envelope | None:
         """The next message, waiting for it; None when this incarnation is to end."""
-        wait = incarnation.tokens.get
+        wait, normal, lock = incarnation.tokens.get, self._normal, self._lock
         while True:
             wait()
-            with self._lock:
-                if self._must_end(incarnation):
+            lock.acquire()
+            try:
+                if self.incumbent is not incarnation or (
+                    incarnation.stop_asked and self._may_stop(incarnation)
+                ):
                     return None
-                envelope = self._next(incarnation)
-            if envelope is not None:
-                return envelope
+                # By far most messages are plain tells with nothing before them: no detour for those.
+                if normal and not self._control and not self._latest and normal[0].answer is None:
+                    envelope = incarnation.envelope = normal.popleft()
+                    self.due = self._mono() + incarnation.deadline_s
+                    return envelope
+                chosen = self._next(incarnation)
+            finally:
+                lock.release()
+            if chosen is not None:
+                return chosen
 
     def take_now(self, incarnation: Incarnation) -> Envelope | None:
         """As `take` without waiting; None also when nothing is queued."""
@@ -190,7 +201,9 @@ class Handle:
 
     def acknowledge(self, incarnation: Incarnation, kept: object | None) -> None:
         """The message in work is done; what the actor keeps goes with it, in one step."""
-        with self._lock:
+        lock = self._lock
+        lock.acquire()
+        try:
             if self.incumbent is not incarnation:
                 self.fenced_results += 1
                 return
@@ -200,6 +213,8 @@ class Handle:
             self.crashes_in_a_row = 0
             if kept is not None:
                 self.kept = kept
+        finally:
+            lock.release()
 
     def shield(self, incarnation: Incarnation) -> bool:
         with self._lock:
@@ -258,7 +273,7 @@ class Handle:
         with self._lock:
             if incarnation.shielded or self.incumbent is incarnation:
                 return False
-            return incarnation.interrupt()
+            return incarnation.interrupt(but=__file__)
 
     def close(self, why: str) -> None:
         """Nobody will come here any more: what is queued and what is still sent goes to the dead letters."""
@@ -304,9 +319,10 @@ class Handle:
     # Inside; callers of the first group hold the lock.
 
     def _must_end(self, incarnation: Incarnation) -> bool:
-        if self.incumbent is not incarnation:
-            return True
-        return incarnation.stop_asked and not (incarnation.drains and self.depth)
+        return self.incumbent is not incarnation or (incarnation.stop_asked and self._may_stop(incarnation))
+
+    def _may_stop(self, incarnation: Incarnation) -> bool:
+        return not (incarnation.drains and self.depth)
 
     def _next(self, incarnation: Incarnation) -> Envelope | None:
         while (envelope := self._pop()) is not None:
