@@ -169,6 +169,18 @@ def test_a_loss_closed_by_the_trader_while_over_on_the_screen_is_no_second_breac
     assert won_back.breaches == ()
 
 
+def test_what_was_closed_and_won_back_within_a_breach_is_not_found_as_another_later() -> None:
+    rule, desk = lost(), Desk()
+    desk.buy("MNQ", 3, 21000.0)
+    rule.judge(desk.price("MNQ", 20600.0))
+    desk.sell("MNQ", 3, 20600.0)
+
+    back = rule.judge(desk.trade("3000"))
+    later = rule.judge(desk.wait(1))
+
+    assert (back.breaches, later.breaches) == ((), ())
+
+
 def test_the_same_breach_is_named_after_a_flatten_although_the_state_was_lost() -> None:
     desk = Desk()
     desk.buy("MNQ", 3, 21000.0)

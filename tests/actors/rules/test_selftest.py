@@ -86,12 +86,8 @@ def test_every_rule_proves_itself(name: str, hour: int) -> None:
 ODD = [
     pytest.param("symbol_blocks", {"blocked": ["*NG*", "?CL"]}, id="globs only"),
     pytest.param("symbol_blocks", {"blocked": ["*"]}, id="everything blocked"),
-    pytest.param(
-        "max_contracts_per_instrument", {"unknown": "allow", "limits": {"CL": 0}}, id="one limit of 0"
-    ),
-    pytest.param(
-        "trade_management", {"stop_loss": None, "breakeven": {"after_ticks": 5}}, id="breakeven only"
-    ),
+    pytest.param("max_contracts_per_instrument", {"unknown": "allow", "limits": {"CL": 0}}, id="0"),
+    pytest.param("trade_management", {"stop_loss": None, "breakeven": {"after_ticks": 5}}, id="breakeven"),
     pytest.param("session_block_outside", {"by_root": {"6E": "main"}, "close_grace": "5m"}, id="by root"),
     pytest.param("no_stop_loss_grace", {"grace": "0s"}, id="no grace at all"),
     pytest.param("trade_frequency_limit", {"per_minute": None, "per_hour": None}, id="the session tier only"),

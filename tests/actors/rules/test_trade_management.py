@@ -248,6 +248,17 @@ def test_after_five_seconds_a_naked_position_gets_a_stop(
     assert [n.level for n in judged.notices] == ["warning"]
 
 
+@pytest.mark.parametrize(("short", "price", "stop"), [(False, 20900.0, 20899.75), (True, 21100.0, 21100.25)])
+def test_beyond_the_limit_already_the_stop_is_next_to_the_market(
+    short: bool, price: float, stop: float
+) -> None:
+    rule = resting()
+    desk = naked(rule, short=short)
+    desk.wait(5)
+
+    assert rule.judge(desk.price("MNQ", price)).demands == (StopAt(MNQ, round(stop * 4), 2),)
+
+
 def test_what_the_day_has_lost_is_no_longer_there_to_lose() -> None:
     rule = resting("require", None, -100_0000)
     desk = naked(rule)
