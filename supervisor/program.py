@@ -112,6 +112,7 @@ class Program(SilentHooks):
         self._news, self._arrivals = trio.open_memory_channel[object](1000)
         self._records = trio.Event()
         self._loaded: ContractsLoaded | None = None
+        self._arming = trio.Lock()
         self._ending: Ending | None = None
         self._over = trio.Event()
         self._connected = False
@@ -313,6 +314,12 @@ class Program(SilentHooks):
             await self._arm(account)
 
     async def _arm(self, account: AccountReport) -> None:
+        """Once: after a restart the accounts last seen and the gateway's own list may come together."""
+        async with self._arming:
+            if account.name not in self.armed:
+                await self._arm_one(account)
+
+    async def _arm_one(self, account: AccountReport) -> None:
         self._phase(f"arming {account.name}")
         armed = await arm(self.parts, self.supervisor, account)
         self.armed[account.name] = armed
