@@ -180,6 +180,11 @@ class AccountActor(Actor):
             return
         snapshot = self._number(step.cause, step.cause_at, now)
         for rule in self._crossed(snapshot):
+            self._wake(rule, snapshot)
+
+    def _wake(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
+        """Rules judge what was read. Before, an account looks flat and idle, as if all it was in had ended."""
+        if snapshot.read_mono > 0:
             self.send(rule.address, snapshot)
 
     def _crossed(self, snapshot: AccountSnapshot) -> list[Subscriber]:
@@ -201,11 +206,13 @@ class AccountActor(Actor):
         if self._first_event and isinstance(event, Filled | OrderChanged | PositionChanged):
             self._first_event = False
             checkpoint(6, "event received", account=self._name, event=type(event).__name__)
-        ended = self._state.ledger
+        ended, unread = self._state.ledger, self._state.read_mono <= 0
         step = apply(self._state, event, self._days, now)
         self._state = step.state
-        if step.changed:
-            self._publish(step.cause, step.cause_at, step.changed)
+        first_read = unread and step.state.read_mono > 0
+        if step.changed or first_read:
+            woken = frozenset(Wake) if first_read else step.changed
+            self._publish(step.cause, step.cause_at, woken)
         self._remember(step)
         if isinstance(event, DayReset) and Wake.RESET in step.changed:
             self.send(
@@ -222,7 +229,7 @@ class AccountActor(Actor):
         crossed = self._crossed(snapshot)
         for rule in self._rules:
             if rule.rule.wakes_on & changed or rule in crossed:
-                self.send(rule.address, snapshot)
+                self._wake(rule, snapshot)
         self.send(self._to.enforcement, snapshot)
 
     def _number(self, cause: str, cause_at: datetime | None, now: Now) -> AccountSnapshot:
@@ -242,7 +249,7 @@ class AccountActor(Actor):
         crossed = self._crossed(snapshot)
         for rule in self._rules:
             if Wake.TIME in rule.rule.wakes_on or rule in crossed:
-                self.send(rule.address, snapshot)
+                self._wake(rule, snapshot)
         self._ask_stale(snapshot)
         self._tell_disputes(now)
 
