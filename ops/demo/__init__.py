@@ -1,53 +1,80 @@
 """`riskd demo`: a guarded trading day on the simulated gateway, with what happened and why.
 
-- `acts`     what a story is made of; `script` what it needs: accounts, rules, hours
+- `acts`     what a story is made of; `sights` what must be seen in it; `script` accounts, rules, hours
 - `day/`     the story, one file per part
 - `stage`    a temporary home with simulator, watchdog and daemon, which leaves nothing behind
-- `play`     one act after the other, each until what must be seen is seen; `report` what came of it
+- `play`     one act after the other; `screen` what is seen meanwhile; `report` what came of it
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
+from typing import Any
 
-from ops.cli.page import talk
-from ops.demo.acts import Act, Played
+from ops.cli.page import Page
+from ops.demo.acts import Played
 from ops.demo.day import day
+from ops.demo.interrupts import Interrupts
 from ops.demo.play import play
-from ops.demo.script import FAST, FULL
-from ops.demo.stage import stage
-from supervisor.protocol import Refused
+from ops.demo.report import Report, report, show
+from ops.demo.screen import Teller, teller
+from ops.demo.script import FAST, FULL, Script
+from ops.demo.stage import Kept, stage
+from supervisor.protocol import Exit, Refused
+
+INTERRUPTED = 130
 
 
 def main(argv: list[str]) -> int:
-    """Play the story; 0 only if every expectation held."""
+    """Play the story and tell what came of it; 0 only if every expectation held."""
     asked = parser().parse_args(argv)
+    if asked.scenario == "storm":
+        print(
+            "cannot play the storm: this scenario is not available yet. riskd demo plays the day",
+            file=sys.stderr,
+        )
+        return Exit.USAGE
     script = day(FAST if asked.fast else FULL)
-    played: list[Played] = []
     try:
-        with stage(script, talk) as (made, kept):
+        with teller(live=not asked.fast) as telling:
+            told = perform(script, telling)
+    except KeyboardInterrupt:
+        print("interrupted: everything was ended and removed", file=sys.stderr)
+        return INTERRUPTED
+    page = Page()
+    if asked.json:
+        page.json(told)
+    else:
+        show(page, told)
+    return Exit.GOOD if told.good else Exit.FAILED
+
+
+def perform(script: Script, telling: Teller) -> Report:
+    """Play a story on a stage of its own. Raises KeyboardInterrupt once all is cleared away."""
+    began = time.monotonic()
+    played: list[Played] = []
+    restarts: list[dict[str, Any]] = []
+    trouble: str | None = None
+    kept = Kept()
+    with Interrupts() as interrupts, stage(script, telling.say, interrupts, kept) as made:
+        try:
             made.raise_guard()
-            for told in play(made):
-                if isinstance(told, Act):
-                    talk(told.tells)
-                else:
-                    played.append(told)
-                    talk(f"   {'ok' if told.held else 'NOT SEEN'}  {told.took_s:.2f} s")
-                    for expected, seen in told.missed:
-                        talk(f"   expected {expected}\n   seen     {seen}")
+            played.extend(play(made, telling))
+            restarts = made.restarts()
             made.lower_guard()
-            kept.good = all(each.held for each in played)
-    except Refused as no:
-        talk(str(no))
-        return int(no.code)
-    if kept.logs:
-        talk(f"the logs are kept in {kept.logs}")
-    return 0 if kept.good else 1
+        except Refused as no:
+            trouble = str(no)
+        told = report(script, played, restarts, time.monotonic() - began, trouble, None)
+        kept.good = told.good
+    return report(script, played, restarts, time.monotonic() - began, trouble, kept.logs)
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="riskd demo", description=__doc__)
+    made = argparse.ArgumentParser(
+        prog="riskd demo", description="A guarded trading day on the simulated gateway."
+    )
     made.add_argument("--fast", action="store_true", help="within a minute, without pauses to read")
     made.add_argument("--scenario", choices=("day", "storm"), default="day")
     made.add_argument("--json", action="store_true", help="print one object")

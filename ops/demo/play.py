@@ -7,40 +7,55 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from ops.demo.acts import Act, KillActor, KillDaemon, Played, Step, Until
+from ops.demo.screen import Teller
 from ops.demo.sights import Look
 from ops.demo.stage import Stage
+from supervisor.protocol import Refused
 
 LOOK_S = 0.05
+WATCH_S = 0.5
+"""How often the screen is drawn while there is time to read."""
 
 
-def play(stage: Stage) -> Iterator[Act | Played]:
-    """Each act before it is played, and again as it went."""
+def play(stage: Stage, teller: Teller) -> Iterator[Played]:
+    """Each act as it went."""
     for act in stage.script.acts:
-        yield act
-        yield play_act(stage, act)
-        time.sleep(stage.script.tempo.pause_s)
+        teller.begins(act)
+        played = play_act(stage, act, teller)
+        teller.went(played)
+        yield played
+        _pause(stage, act, teller)
 
 
-def play_act(stage: Stage, act: Act) -> Played:
+def play_act(stage: Stage, act: Act, teller: Teller) -> Played:
     before = stage.status()
     began, start = stage.clock.wall(), time.monotonic()
     since = stage.began if act.looks_back else began
-    for step in act.does:
-        do(stage, step)
+    missed = _done(stage, act)
     until = time.monotonic() + act.within_s
     while True:
         look = stage.look(act.account, since, before)
-        missed = missing(act, look)
-        if not missed or time.monotonic() > until:
-            return Played(
-                act=act, began=began, took_s=time.monotonic() - start, missed=missed, history=look.history
-            )
+        teller.sees(act, look)
+        missing = missed or _missing(act, look)
+        if not missing or missed or time.monotonic() > until:
+            took_s = time.monotonic() - start
+            return Played(act=act, began=began, took_s=took_s, missed=missing, history=look.history)
         time.sleep(LOOK_S)
 
 
-def missing(act: Act, look: Look) -> tuple[tuple[str, str], ...]:
+def _missing(act: Act, look: Look) -> tuple[tuple[str, str], ...]:
     """What is not seen yet: expected, and seen instead."""
     return tuple((sight.expected(), sight.seen(look)) for sight in act.sees if not sight.holds(look))
+
+
+def _done(stage: Stage, act: Act) -> tuple[tuple[str, str], ...]:
+    """Do what the act does; what could not be done is a miss as well."""
+    for step in act.does:
+        try:
+            do(stage, step)
+        except (ValueError, Refused) as no:
+            return ((f"{step} is carried out", str(no)),)
+    return ()
 
 
 def do(stage: Stage, step: Step) -> None:
@@ -55,3 +70,11 @@ def do(stage: Stage, step: Step) -> None:
             stage.wait_until(instant)
         case _:
             assert_never(step)
+
+
+def _pause(stage: Stage, act: Act, teller: Teller) -> None:
+    """Time to read, with the screen alive."""
+    until = time.monotonic() + stage.script.tempo.pause_s
+    while (left := until - time.monotonic()) > 0:
+        teller.sees(act, stage.look(act.account, stage.clock.wall(), None))
+        time.sleep(min(WATCH_S, left))

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from msgspec import Struct
 from actors.clock import TEST_CLOCK, clock_from
 from ops import client, start
 from ops.demo.acts import Operation
+from ops.demo.interrupts import Interrupts
 from ops.demo.script import Script
 from ops.demo.sights import Look
 from ops.simulator.remote import control
@@ -43,8 +44,9 @@ SIMULATOR_QUIET_S = 1.2
 class Stage:
     """A running guard and its gateway."""
 
-    def __init__(self, home: Home, script: Script, talk: start.Talk) -> None:
-        self.home, self.script, self._talk = home, script, talk
+    def __init__(self, home: Home, script: Script, talk: start.Talk, interrupts: Interrupts) -> None:
+        self.home, self.script = home, script
+        self._talk, self._interrupts = talk, interrupts
         self.clock = clock_from(os.environ)
         self.instants: dict[str, datetime] = {}
         self.began = self.clock.wall()
@@ -63,7 +65,8 @@ class Stage:
         loaded = start.read_configuration(start.Sources((home.config,)), self._talk)
         before = time.monotonic()
         arguments = ("--scenario", str(scenario), "--rate-limit", "off")
-        sets = start.start_simulator(home, loaded, self._talk, arguments)
+        with self._interrupts.held():
+            sets = start.start_simulator(home, loaded, self._talk, arguments)
         slowness = max(1.0, (time.monotonic() - before) / SIMULATOR_QUIET_S)
         self.instants = script.instants(self.clock.wall(), slowness)
         sets += script.hours(self.instants)
@@ -71,7 +74,8 @@ class Stage:
         self._control_url = described["control_url"]
         sources = start.Sources((home.config,))
         command = start.watchdog_command(home, loaded, start.daemon_arguments(sources, sets))
-        self._watchdog = start.detach(home, command)
+        with self._interrupts.held():
+            self._watchdog = start.detach(home, command)
         start.wait_until_guarding(home, self._watchdog, START_S, self._talk)
 
     def lower_guard(self) -> None:
@@ -128,13 +132,19 @@ class Stage:
 
     def history(self, account: str, since: datetime) -> list[dict[str, Any]]:
         """An account's lines of history from an instant on; none while no daemon knows the account."""
-        asked = AskHistory(since=since, account=account, limit=500)
         try:
-            raw = client.call(self.home, "history", asked, deadline_s=CALL_S)
+            return self._lines(AskHistory(since=since, account=account, limit=500))
         except Refused as no:
             if no.code in (Exit.NOT_RUNNING, Exit.UNKNOWN, Exit.FAILED):
                 return []
             raise
+
+    def restarts(self) -> list[dict[str, Any]]:
+        """What died and was replaced since the start."""
+        return self._lines(AskHistory(since=self.began, kind="restart"))
+
+    def _lines(self, asked: AskHistory) -> list[dict[str, Any]]:
+        raw = client.call(self.home, "history", asked, deadline_s=CALL_S)
         found: list[dict[str, Any]] = msgspec.msgpack.decode(raw)["history"]
         return found
 
@@ -143,35 +153,38 @@ class Stage:
 
 
 class Kept(Struct):
-    """Whether the logs outlive the demonstration, and where they are then."""
+    """Whether all went well, and where the logs are otherwise."""
 
-    logs: Path | None = None
     good: bool = False
+    logs: str | None = None
 
 
 @contextmanager
-def stage(script: Script, talk: start.Talk) -> Iterator[tuple[Stage, Kept]]:
-    """A stage for the length of a `with` block; unless `good` is set in it, its logs are kept."""
+def stage(script: Script, talk: start.Talk, interrupts: Interrupts, kept: Kept) -> Iterator[Stage]:
+    """A stage for a `with` block; its logs are kept unless `kept.good` was set or it was interrupted."""
     folder = Path(tempfile.mkdtemp(prefix="riskd-demo-"))
-    kept = Kept()
     with _moved_clock(script.clock):
-        made = Stage(Home(folder), script, talk)
+        made = Stage(Home(folder), script, talk, interrupts)
         try:
-            yield made, kept
+            yield made
+        except KeyboardInterrupt:
+            kept.good = True
+            raise
         finally:
-            made.end()
-            if kept.good:
-                shutil.rmtree(folder)
-            else:
-                kept.logs = _only_logs(made.home)
+            with interrupts.held():
+                made.end()
+                if kept.good:
+                    shutil.rmtree(folder)
+                else:
+                    kept.logs = _only_logs(made.home)
 
 
-def _only_logs(home: Home) -> Path | None:
+def _only_logs(home: Home) -> str | None:
     for entry in home.folder.iterdir():
         if entry != home.logs:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     if home.logs.is_dir() and any(home.logs.iterdir()):
-        return home.logs
+        return str(home.logs)
     shutil.rmtree(home.folder)
     return None
 
@@ -187,11 +200,3 @@ def _moved_clock(instant: datetime) -> Iterator[None]:
         os.environ.pop(TEST_CLOCK)
         if previous is not None:
             os.environ[TEST_CLOCK] = previous
-
-
-def ended_by_signal() -> Sequence[signal.Signals]:
-    """Signals that end a demonstration like Ctrl-C does."""
-    wanted = ("SIGTERM", "SIGHUP")
-    with suppress(AttributeError):
-        return [getattr(signal, name) for name in wanted]
-    return [signal.SIGTERM]
