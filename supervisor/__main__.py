@@ -198,6 +198,16 @@ def auditor(program: Program) -> Callable[[Audited], None]:
     return record
 
 
+def record_return(program: Program) -> None:
+    """A daemon that replaced another writes down why, and for how long nobody guarded."""
+    at, since = program.clock.wall(), os.environ.get("RISKD_DOWN_SINCE")
+    uncovered_ms = round((program.clock.mono() - float(since)) * 1e3, 3) if since else None
+    cause = os.environ.get("RISKD_RESTART_CAUSE") or "unknown"
+    body: dict[str, object] = {"actor": "daemon", "cause": cause, "uncovered_ms": uncovered_ms}
+    key = keys.history_id(HistoryKind.RESTART, "", f"daemon/{at.isoformat()}")
+    program.address("persistence").tell(Record(key, HistoryKind.RESTART, at, "", body))
+
+
 async def _signals(program: Program) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
         async for number in received:
@@ -230,6 +240,8 @@ class Pulse:
         fresh.replace(self._home.daemon)
         if phase == "ready":
             self._phase = Phase.READY
+            if self.program is not None and self._running.restart:
+                record_return(self.program)
         elif phase == "stopping":
             self._phase = Phase.STOPPING
         elif phase == "restarting":
