@@ -39,6 +39,7 @@ from supervisor.overview import Pulse, pulse, tree
 from supervisor.threads import Threads
 
 ZOMBIE_CAP = 3
+STOP_TURN_S = 0.005
 INTERRUPT_AFTER_S = 1.0
 """A thread still at work so long after it was given up is in an endless loop. Interrupting at once would hit
 many that are about to end by themselves, in the middle of code that others share."""
@@ -83,6 +84,7 @@ class Supervisor(Threads):
         self._token: trio.lowlevel.TrioToken | None = None
         self._woken = trio.Event()
         self._changed = trio.Event()
+        self._is_driven = False
         super().__init__(
             root,
             clock,
@@ -99,14 +101,27 @@ class Supervisor(Threads):
         self._token = trio.lowlevel.current_trio_token()
         nursery.start_soon(self._run)
         self.begin()
-        await self._until(lambda: self.ready or self.ended is not None)
+        while not self.ready and self.ended is None:
+            await self._changed.wait()
         if self.ended is not None:
             raise StartFailed(self.ended)
 
     async def stop(self) -> None:
-        """Stop everything in reverse order; returns when all are down."""
+        """Stop everything in reverse order; returns when all are down. Works in a cancelled nursery,
+        shielded."""
         self.post(self.levels.root.id, Stop())
-        await self._until(lambda: self.ended is not None)
+        while self.ended is None:
+            if self._is_driven:
+                await self._changed.wait()
+            else:
+                self.turn()
+                await trio.sleep(STOP_TURN_S)
+
+    async def wait_ended(self) -> Reason:
+        """Wait until the tree is down, and why: `shutdown`, or `escalated` when it gave up by itself."""
+        while self.ended is None:
+            await self._changed.wait()
+        return self.ended
 
     def begin(self) -> None:
         """Order the start without waiting for it."""
@@ -123,14 +138,18 @@ class Supervisor(Threads):
             self.outbox.popleft()()
 
     async def _run(self) -> None:
-        while self.ended is None:
+        self._is_driven = True
+        try:
+            while self.ended is None:
+                self.turn()
+                self._tell_waiters()
+                with trio.move_on_after(self._rest_s()):
+                    await self._woken.wait()
+                self._woken = trio.Event()
             self.turn()
+        finally:
+            self._is_driven = False
             self._tell_waiters()
-            with trio.move_on_after(self._rest_s()):
-                await self._woken.wait()
-            self._woken = trio.Event()
-        self.turn()
-        self._tell_waiters()
 
     def _rest_s(self) -> float:
         with self.quiet():
@@ -141,10 +160,6 @@ class Supervisor(Threads):
     def _tell_waiters(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
-
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
-            await self._changed.wait()
 
     def wake(self) -> None:
         if self._token is not None:
@@ -259,9 +274,15 @@ class Supervisor(Threads):
         await self._ask(level, lambda ticket: RecycleChild(ticket, name))
 
     def kill(self, name: str) -> None:
-        """Give an actor up this instant, as a hang would be; its supervisor decides what follows."""
-        self.handle(name)
-        self.order(partial(self.end, name, Reason("killed", "asked for")))
+        """Give an actor up this instant, as a hang would be; its supervisor decides what follows.
+
+        One that must not be doubled is not fenced but made to crash, at the latest after the message in work.
+        """
+        _, spec = self._find(name)
+        if spec.replace_when_hung:
+            self.order(partial(self.end, name, Reason("killed", "asked for")))
+        else:
+            self.crash(name)
 
     def crash(self, name: str) -> None:
         """Let an actor crash in its own thread (chaos)."""

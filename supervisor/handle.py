@@ -165,8 +165,8 @@ class Handle:
         with self._lock:
             self._watchers.pop(number, None)
 
-    # What the present incarnation uses. `take` and `acknowledge` run for every message: there the lock is taken
-    # by hand, which costs a third of what `with` does.
+    # What the present incarnation uses. `take` and `acknowledge` run for every message: there the lock is
+    # taken by hand, which costs a third of what `with` does.
 
     def take(self, incarnation: Incarnation) -> Envelope | None:
         """The next message, waiting for it; None when this incarnation is to end."""

@@ -235,6 +235,8 @@ class Threads:
         for handle in self.handles.values():
             handle.close("the program stopped")
         self.ended = reason
+        if self.ready and not reason.is_clean:
+            self.later(self.hooks.must_restart, reason.describe())
 
     def fence(self, name: str, reason: Reason, overdue_at: float | None = None) -> Incarnation | None:
         """Give the present life of an actor up; the incarnation, or None when there is none to give up."""

@@ -13,6 +13,7 @@ import pytest
 from actors.address import ActorDied
 from actors.worker import Actor, Ignore, Incarnation
 from supervisor.child_spec import Backoff, Budget
+from supervisor.driver import Refused
 from tests.supervisor.stage import PATIENCE_S, Recorder, Stage, child
 
 
@@ -241,13 +242,20 @@ def test_a_stop_without_drain_leaves_the_queue_to_the_dead_letters() -> None:
 def test_an_actor_that_is_never_doubled_is_started_only_when_its_thread_is_gone() -> None:
     entered, gate = threading.Semaphore(0), threading.Event()
     late = Backoff(min_s=0.1, max_s=0.1, jitter=0)
-    store = child("a", lambda kept: Blocker(entered, gate), replace_when_hung=False, backoff=late)
+    store = child(
+        "a",
+        lambda kept: Blocker(entered, gate),
+        replace_when_hung=False,
+        backoff=late,
+        shutdown_s=0.2,
+        handler_deadline_s=60.0,
+    )
     stage = on_threads(store)
     with stage.on_threads():
         first = stage.life("a")
         stage.handle("a").tell("block")
         assert entered.acquire(timeout=PATIENCE_S)
-        stage.supervisor.kill("a")
+        stage.recycle("a")
         stage.wait(2.0)
         assert stage.handle("a").incumbent is None
         assert "restart_failed" in stage.heard.kinds("a")
@@ -337,4 +345,24 @@ def test_chaos_orders_do_what_they_say() -> None:
         stage.until(lambda: seen == [1, 2, 3], passing_s=0.05)
         assert stage.life("a") is not hung
         with pytest.raises(KeyError, match="cannot find actor 'z': there is a"):
+            stage.supervisor.crash("z")
+        with pytest.raises(Refused, match="cannot do that to z: not_found"):
             stage.supervisor.kill("z")
+
+
+def test_killing_an_actor_that_must_not_be_doubled_lets_it_crash_by_itself() -> None:
+    seen: list[object] = []
+    stage = on_threads(child("a", Recorder, args=(seen,), replace_when_hung=False))
+    with stage.on_threads():
+        stage.supervisor.kill("a")
+        stage.handle("a").tell(1)
+        stage.until(lambda: seen == [1])
+    assert stage.heard.kinds("a") == ["started", "exited", "restarted", "exited"]
+
+
+def test_a_tree_that_gives_up_says_that_the_process_has_to_go() -> None:
+    stage = on_threads(child("a", Recorder, args=([],), crashes=Budget(1, 1.0), stance="escalate"))
+    with stage.on_threads():
+        stage.handle("a").tell(ValueError("boom"))
+        stage.until(lambda: stage.supervisor.ended is not None)
+    assert stage.heard.must_restarts == ["escalated: a kept failing: crash: ValueError: boom"]
