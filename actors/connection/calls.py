@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-import structlog
-
 from actors.clock import Clock
 from actors.connection.login import Authorised
 from actors.connection.port import Answer, Gateway, GatewayError
+from actors.logs import get_logger
 from actors.messages import Call, Called, Outcome
 from actors.worker import Address
 
@@ -31,7 +30,7 @@ class Calls:
         self._authorised = authorised
         self._under_way: dict[str, tuple[asyncio.Task[Answer], list[Address]]] = {}
         self._answered: OrderedDict[str, Called] = OrderedDict()
-        self._log = structlog.get_logger("connection")
+        self._log = get_logger("riskd.connection")
 
     def start(self, call: Call, reply_to: Address) -> None:
         """Send the call; a repeated id is not sent again but gets the answer of the first."""
@@ -77,7 +76,7 @@ class Calls:
             return Called(call, Outcome.UNKNOWN, None, "ended while it was under way", now, mono, mono)
         error = task.exception()
         if error is not None:
-            self._log.critical("call failed inside", call=call.id, error=repr(error))
+            self._log.critical("gateway.call_failed_inside", call=call.id, error=repr(error))
             text = f"failed inside: {type(error).__name__}"
             return Called(call, Outcome.UNKNOWN, None, text, now, mono, mono)
         answer = task.result()

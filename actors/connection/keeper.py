@@ -14,8 +14,6 @@ import asyncio
 import contextlib
 import random
 
-import structlog
-
 from actors.clock import Clock
 from actors.connection.budget import Lane, reconcile_interval
 from actors.connection.generation import Generation, GenerationEars
@@ -27,6 +25,7 @@ from actors.connection.reads import REQUESTS_EACH, Failure, Reads, Spawn
 from actors.connection.records import Records
 from actors.connection.roster import Roster
 from actors.connection.translate import Malformed
+from actors.logs import get_logger
 from actors.messages import (
     AccountId,
     AccountReport,
@@ -64,7 +63,7 @@ class Keeper:
         self._clock = clock
         self._spawn = spawn
         self._random = random.Random(options.seed)
-        self._log = structlog.get_logger("connection")
+        self._log = get_logger("riskd.connection")
         self.roster = Roster(clock, outlets.connection)
         self.login = Login(gateway, clock, self._denied, self._replaced)
         self.records = Records(
@@ -212,7 +211,7 @@ class Keeper:
         self.roster.reason = "not every guarded account was read yet"
         self._publish()
         await old.close()
-        self._log.info("link up", generation=coming.number, state=self.roster.link.state)
+        self._log.info("gateway.link_up", generation=coming.number, state=self.roster.link.state)
 
     async def _read_all(self, generation: Generation) -> None:
         self.ingest.new_generation()
@@ -236,7 +235,7 @@ class Keeper:
             await self.login.renew()
             await self._bring_up()
         except (GatewayError, Malformed) as error:
-            self._log.warning("token not renewed", reason=str(error))
+            self._log.warning("gateway.token_not_renewed", reason=str(error))
             self._alert("warning", "renewal", f"The login could not be renewed yet: {error}")
 
     # ------------------------------------------------------------ accounts
@@ -259,7 +258,7 @@ class Keeper:
         try:
             await self._list_accounts()
         except (GatewayError, Malformed) as error:
-            self._log.warning("accounts not listed", reason=str(error))
+            self._log.warning("gateway.accounts_not_listed", reason=str(error))
             return
         if {each.id for each in self._found} != before:
             self._accounts_told()
@@ -281,7 +280,7 @@ class Keeper:
             outcome = await self.reads.ask(account, why, protective=protective)
             if isinstance(outcome, BrokerSnapshot) or account not in self.roster:
                 return
-        self._log.warning("account not read on demand", account=account, why=why)
+        self._log.warning("gateway.account_not_read_on_demand", account=account, why=why)
 
     def _arrived(self, snapshot: BrokerSnapshot) -> None:
         self._last_read = snapshot.finished_mono
@@ -299,7 +298,7 @@ class Keeper:
         self._publish()
 
     def _read_failed(self, account: AccountId, error: Failure) -> None:
-        self._log.warning("account not read", account=account, reason=str(error))
+        self._log.warning("gateway.account_not_read", account=account, reason=str(error))
         if isinstance(error, Malformed):
             self._malformed += 1
             self._alert("error", f"malformed/{error.what}", f"Account {account} is not readable: {error}")
@@ -335,7 +334,7 @@ class Keeper:
         try:
             price = await self.login.authorised(lambda: self.gateway.newest_price(contract, live))
         except (GatewayError, Malformed) as error:
-            self._log.info("price not read", contract=contract, reason=str(error))
+            self._log.info("gateway.price_not_read", contract=contract, reason=str(error))
             return
         if price is not None:
             self.ingest.read_price(contract, price, self._clock.mono())
@@ -346,13 +345,15 @@ class Keeper:
         """A generation ended: blind from this moment, whatever the next one brings."""
         if self._generation.over.is_set() and self.roster.reason != self._generation.why:
             self.roster.reason = self._generation.why or self.roster.reason
-            self._log.warning("link lost", reason=self.roster.reason, generation=self._generation.number)
+            self._log.warning(
+                "gateway.link_lost", reason=self.roster.reason, generation=self._generation.number
+            )
         self._publish()
 
     def unpriced(self, error: Malformed) -> None:
         """A market event that cannot be read: the next one brings the price."""
         self._malformed += 1
-        self._log.debug("price not readable", reason=str(error))
+        self._log.debug("gateway.price_not_readable", reason=str(error))
 
     def malformed(self, error: Malformed) -> None:
         """An event that cannot be read may have been a fill: read the accounts instead."""
@@ -361,7 +362,7 @@ class Keeper:
         if now < self._malformed_read_due:
             return
         self._malformed_read_due = now + MALFORMED_READ_EVERY
-        self._log.error("payload not read", reason=str(error), count=self._malformed)
+        self._log.error("gateway.payload_not_read", reason=str(error), count=self._malformed)
         self._alert("warning", f"malformed/{error.what}", f"The gateway sent something unreadable: {error}")
         self._read_everything("malformed event")
         # What is malformed within this second is covered by one more read at its end.
@@ -382,7 +383,7 @@ class Keeper:
 
     def _denied(self, error: LoginDenied) -> None:
         self.roster.reason = str(error)
-        self._log.error("login refused", code=error.code, reason=str(error))
+        self._log.error("gateway.login_refused", code=error.code, reason=str(error))
         self._outlets.tree.tell(LoginRefused(error.code, str(error)))
         self._publish()
 
@@ -393,7 +394,7 @@ class Keeper:
 
     def _not_up(self, error: Failure) -> None:
         self.roster.reason = str(error)
-        self._log.warning("cannot connect", reason=str(error), generation=self._generation.number)
+        self._log.warning("gateway.cannot_connect", reason=str(error), generation=self._generation.number)
         self._publish()
 
     # ------------------------------------------------------------ twice a second

@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from actors.clock import Clock
 from actors.connection.calls import Calls
 from actors.connection.keeper import Keeper
 from actors.connection.options import Options, Outlets
 from actors.connection.port import Gateway, GuardAccount, LoadContracts
+from actors.logs import get_logger
 from actors.messages import AccountId, Call, Called, ContractId, Outcome
 from actors.worker import Address
 
@@ -47,7 +46,7 @@ class GatewayLoop:
         self._calls: Calls | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._ready = threading.Event()
-        self._log = structlog.get_logger("connection")
+        self._log = get_logger("riskd.connection")
         self.beat = clock.mono()
         """Monotonic second of the loop's last beat; one every quarter second while it is not stalled."""
         self.restarts = 0
@@ -193,7 +192,9 @@ class GatewayLoop:
             return
         error = task.exception()
         if error is not None:
-            self._log.critical("gateway loop task crashed", task=name, error=repr(error), exc_info=error)
+            self._log.critical(
+                "gateway.loop_task_crashed", task=name, error=repr(error), exc_info=error
+            )
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

@@ -21,7 +21,6 @@ from datetime import datetime
 from urllib.parse import quote as url_quote
 
 import httpx
-import structlog
 
 from actors.clock import Clock
 from actors.connection import codes, quiet, requests, translate
@@ -42,6 +41,7 @@ from actors.connection.port import (
 )
 from actors.connection.requests import Body
 from actors.connection.translate import Listed, Malformed, Unmeasurable
+from actors.logs import get_logger
 from actors.messages import (
     AccountId,
     AccountReport,
@@ -127,7 +127,7 @@ class ProjectXGateway:
         self._hooked = False
         self._sessions = 0
         self._generations = 0
-        self._log = structlog.get_logger("connection")
+        self._log = get_logger("riskd.connection")
 
     # ------------------------------------------------------------ session
 
@@ -287,7 +287,7 @@ class ProjectXGateway:
             raise self._failure(exchange, error) from error
         finally:
             self._log.debug(
-                "request",
+                "gateway.request",
                 endpoint=endpoint[1:],
                 lane=lane.name.lower(),
                 wait_ms=round(waited * 1e3, 2),

@@ -69,9 +69,11 @@ import asyncio, sys
 sys.path.insert(0, {root!r})
 import logging
 logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
-import structlog
-structlog.configure(processors=[structlog.processors.JSONRenderer()])
+from pathlib import Path
+from actors import logs
 from actors.clock import SystemClock
+from config.settings import Logging
+logs.start(Path({folder!r}), Logging(level="debug"), SystemClock())
 from actors.connection import quiet
 from actors.connection.budget import Lane
 from actors.connection.projectx import ProjectXGateway, ProjectXSettings
@@ -97,14 +99,20 @@ async def main():
     await gateway.close()
 
 asyncio.run(main())
+logs.stop()
+print((Path({folder!r}) / "riskd.log").read_text())
 """
 
 
-def test_whole_session_with_every_log_open_shows_neither_key_nor_token() -> None:
+def test_whole_session_with_every_log_open_shows_neither_key_nor_token(tmp_path: Path) -> None:
     with run_in_thread(Settings()) as sim:
         urls = sim.urls
         code = SESSION.format(
-            root=str(ROOT), api=urls.api_url, user=urls.user_hub_url, market=urls.market_hub_url
+            root=str(ROOT),
+            folder=str(tmp_path),
+            api=urls.api_url,
+            user=urls.user_hub_url,
+            market=urls.market_hub_url,
         )
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT
