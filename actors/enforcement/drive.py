@@ -54,6 +54,7 @@ def act(turn: Turn) -> None:
     if snapshot is None:
         _ask_read(turn, 0.0)
         return
+    managing.look_after_ours(turn, snapshot)
     limits = limits_of(turn.lockouts, turn.standing)
     needs = needs_of(limits, snapshot, turn.pursuits) if limits.anything or turn.pursuits else []
     count_attempts(turn, needs, was_locked=turn.plan.memory.lockouts.locked)

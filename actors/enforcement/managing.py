@@ -49,16 +49,23 @@ def scope(contract: ContractId) -> str:
     return f"manage {contract}"
 
 
+def look_after_ours(turn: Turn, snapshot: AccountSnapshot) -> None:
+    """Know our orders again, and see to it that the position that both legs leave is closed at once."""
+    if turn.wishes or turn.ours or _any_ours(snapshot):
+        _remember_ours(turn, snapshot)
+        _close_turned(turn, snapshot)
+
+
 def manage(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> set[str]:
     """Place, move and clear our protective orders; the receipts that still lack something."""
-    if not (turn.wishes or turn.ours or _any_ours(snapshot)):
-        return set()
-    _remember_ours(turn, snapshot)
-    _close_turned(turn, snapshot, limits)
     if limits.locked or limits.account_flat:
         return set()
+    if not turn.wishes and not _any_ours(snapshot):
+        return set()
     lacking = _clear(turn, snapshot, limits)
-    for contract in dict.fromkeys(wish.demand.contract for wish in turn.wishes):
+    wished = [wish.demand.contract for wish in turn.wishes]
+    ours = [order.contract for order in snapshot.orders if is_ours(order)]
+    for contract in dict.fromkeys((*wished, *ours)):
         position = snapshot.position(contract)
         if position is None:
             _forget(turn, snapshot, contract)
@@ -75,6 +82,12 @@ def _any_ours(snapshot: AccountSnapshot) -> bool:
 
 def _is_closing(turn: Turn, contract: ContractId, limits: Limits) -> bool:
     return contract in limits.sizes or contract in turn.pursuits
+
+
+def _is_for(wish: Wish, position: PositionView) -> bool:
+    """Meant for this very position: a price that was right for the one before may be on the wrong side."""
+    same_side = wish.long == (position.size > 0)
+    return wish.demand.contract == position.contract and same_side and wish.opened_at == position.opened_at
 
 
 def _forget(turn: Turn, snapshot: AccountSnapshot, contract: ContractId) -> None:
@@ -104,11 +117,11 @@ def placed(turn: Turn, called: Called) -> None:
         turn.ours = (*turn.ours, called.order)[-OURS_KEPT:]
 
 
-def _close_turned(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> None:
+def _close_turned(turn: Turn, snapshot: AccountSnapshot) -> None:
     """Both legs filled: the position that the second one opened is closed at once."""
     for position in snapshot.positions:
         contract = position.contract
-        if contract in limits.flat or not _opened_by_ours(turn, snapshot, position):
+        if not _opened_by_ours(turn, snapshot, position):
             continue
         if not any(one.rule == RULE and one.demand == Flat(contract) and one.acts for one in turn.standing):
             receipt = raise_demand(turn, RULE, Flat(contract), (), snapshot.now.mono, demanded=False)
@@ -164,10 +177,12 @@ def _receipt(
 
 
 def _protect(turn: Turn, snapshot: AccountSnapshot, position: PositionView, record: Contract) -> set[str]:
-    wishes = [wish for wish in turn.wishes if wish.demand.contract == position.contract]
+    wishes = [wish for wish in turn.wishes if _is_for(wish, position)]
     lacking = set[str]()
     stops = [wish for wish in wishes if isinstance(wish.demand, StopAt)]
-    if stops:
+    if not stops:
+        lacking |= _give_way(turn, snapshot, position, filter(is_stop, _closing(snapshot, position)))
+    else:
         tightest = (max if position.size > 0 else min)(stops, key=lambda wish: wish.demand.ticks)
         lacking |= _protect_stop(turn, snapshot, position, record, tightest)
     targets = [wish for wish in wishes if isinstance(wish.demand, TargetAt)]
@@ -185,7 +200,7 @@ def _protect_stop(
     good = [o for o in stops if _at_or_better(o, record, ticks, size)]
     missing = abs(size) - sum(abs(o.rest) for o in good)
     if missing <= 0:
-        return set()
+        return _give_way(turn, snapshot, position, good)
     receipt = _receipt(turn, position.contract, (wish.rule,), _wished(turn, position.contract))
     price = float(record.price(ticks))
     worse = [o for o in stops if o not in good and o.type in MOVABLE]
@@ -199,6 +214,20 @@ def _protect_stop(
             _change(turn, snapshot, receipt, ours, CallKind.MODIFY, total=abs(ours.size) + missing)
         elif not any(is_ours(o) for o in worse):
             _place(turn, snapshot, receipt, position, OrderType.STOP, price, missing)
+    return {receipt}
+
+
+def _give_way(
+    turn: Turn, snapshot: AccountSnapshot, position: PositionView, stops: Iterable[Order]
+) -> set[str]:
+    """The trader's own stops cover the whole position: ours could only fill beside them."""
+    covered = sum(abs(o.rest) for o in stops if not is_ours(o))
+    ours = [o for o in stops if is_ours(o)]
+    if covered < abs(position.size) or not ours:
+        return set()
+    receipt = _receipt(turn, position.contract, (RULE,), ())
+    for order in ours:
+        _change(turn, snapshot, receipt, order, CallKind.CANCEL)
     return {receipt}
 
 

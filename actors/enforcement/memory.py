@@ -63,6 +63,9 @@ class Wish(Struct, frozen=True, gc=False):
 
     rule: str
     demand: StopAt | TargetAt
+    long: bool
+    opened_at: datetime
+    """Side and opening of the position it is meant for."""
     kept: bool
     """Of a breach, not of trade management: it stands until the position is closed."""
 

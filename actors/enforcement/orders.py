@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.messages import STOP_TYPES, ContractId, Order, OrderStatus, OrderType
-
-TAG = "riskd-"
-"""Begins the custom tag of every order of ours: how one is found again after an unknown outcome."""
+from actors.rules.protection import OWN_TAG
 
 
 def closing_side(order: Order, size: int) -> bool:
@@ -21,7 +19,8 @@ def reduces(order: Order, size: int) -> bool:
 
 
 def is_ours(order: Order) -> bool:
-    return order.tag is not None and order.tag.startswith(TAG)
+    """Placed by us: its tag is how it is found again after an unknown outcome."""
+    return order.tag is not None and order.tag.startswith(OWN_TAG)
 
 
 def is_stop(order: Order) -> bool:

@@ -29,12 +29,12 @@ from actors.messages import (
     OrderType,
     Receipt,
 )
+from actors.rules.protection import OWN_TAG
 
 from . import lockouts as locks
 from .effects import Effect, LockoutOver, LockoutSet, Notify, ReceiptChanged
 from .lockouts import Over
 from .memory import ACCOUNT, Memory, OpenReceipt
-from .orders import TAG
 from .receipts import closed
 
 RECEIPTS_SHOWN = 20
@@ -252,7 +252,7 @@ class Turn:
             order_type,
             limit_price,
             stop_price,
-            f"{TAG}{receipt_id}-{begun}" if kind is CallKind.PLACE else None,
+            f"{OWN_TAG}{receipt_id}-{begun}" if kind is CallKind.PLACE else None,
             protective,
         )
         rounds = receipt.rounds + (not waiting)

@@ -185,7 +185,11 @@ def _renounce(turn: Turn, rule: str) -> None:
 
 
 def _wish(turn: Turn, verdict: Verdict, wished: Iterable[StopAt | TargetAt]) -> None:
-    new = tuple(Wish(verdict.rule, demand, not verdict.manages) for demand in wished)
+    new = tuple(
+        Wish(verdict.rule, demand, position.size > 0, position.opened_at, not verdict.manages)
+        for demand in wished
+        if (position := verdict.snapshot.position(demand.contract)) is not None
+    )
     targets = {target_of(wish.demand) for wish in new}
     rest = tuple(
         wish

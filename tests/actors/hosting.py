@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from actors.clock import Clock, SystemClock
-from actors.worker import Actor, Crash, Exited, Failed, Incarnation, Notice, Ready, Terms
+from actors.worker import Actor, Exited, Failed, Incarnation, Notice, Order, Ready, Terms
 from supervisor.handle import IDLE, Handle
 
 PATIENCE_S = 5.0
@@ -47,7 +47,7 @@ class Hosted:
     def crash(self) -> None:
         """Let the actor crash and wait for the next one."""
         epoch = self._epoch
-        self.handle.tell(Crash())
+        self.handle.tell(Order())
         wait_for(lambda: self._epoch > epoch and self.handle.incumbent is not None)
         self.settle()
 

@@ -54,6 +54,7 @@ from tests.builders import ACCOUNT, NAME, Desk, a_contract
 TIMEOUT_S = 5.0
 ROUND_TRIP_S = 0.001
 MNQ, ES = a_contract("MNQ").id, a_contract("ES").id
+CLOSES = (CallKind.CLOSE, CallKind.PARTIAL_CLOSE)
 CONFIRMED = (Outcome.CONFIRMED, 0, "done")
 PRICES = {"MNQ": 21000.0, "ES": 5800.0, "NQ": 21000.0, "CL": 60.0}
 
@@ -309,8 +310,10 @@ class Floor:
 
     def _check(self, call: Call) -> None:
         assert call.id not in {one.id for one in self.calls}, "an id is used once"
-        if call.kind in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE):
-            flying = [one for one in self.out.values() if one.contract == call.contract and one.order is None]
+        if call.kind in CLOSES:
+            flying = [
+                one for one in self.out.values() if one.contract == call.contract and one.kind in CLOSES
+            ]
             assert not flying, "one close in flight per contract"
             seen = self.plan.snapshot
             assert seen is not None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.enforcement.needs import met
+from actors.enforcement.orders import is_ours
 from actors.messages import (
     AccountFlat,
     AccountSnapshot,
@@ -23,8 +24,11 @@ from actors.messages import (
     Flat,
     LockKind,
     OrderStatus,
+    OrderType,
     Outcome,
     Receipt,
+    StopAt,
+    TargetAt,
 )
 from tests.actors.enforcement.floor import ES, MNQ, Floor, kinds, root
 
@@ -118,6 +122,18 @@ class Trading(RuleBasedStateMachine):
         lock = self.floor.lock(breach, 3600, kind=LockKind.UNTIL_RESET)
         self.floor.say("daily_realized_loss", breaches=(breach,), lock=lock)
 
+    @rule(points=st.integers(1, 20), both=st.booleans())
+    def a_bracket_is_wished(self, points: int, both: bool) -> None:
+        position = self.floor.desk.snapshot().position(ES)
+        if position is None:
+            self.floor.say("trade_management", manages=True)
+            return
+        away = points * 4 * (1 if position.size > 0 else -1)
+        wishes: list[StopAt | TargetAt] = [StopAt(ES, 5800 * 4 - away, abs(position.size))]
+        if both:
+            wishes.append(TargetAt(ES, 5800 * 4 + away, abs(position.size)))
+        self.floor.say("trade_management", *wishes, manages=True)
+
     @rule()
     def somebody_flattens(self) -> None:
         self.floor.flatten()
@@ -197,6 +213,12 @@ class Trading(RuleBasedStateMachine):
                 assert call.at <= receipt.verified_at
 
     @invariant()
+    def nothing_is_placed_twice(self) -> None:
+        ours = [order for order in self.floor.desk.snapshot().orders if is_ours(order)]
+        for type_ in (OrderType.STOP, OrderType.LIMIT):
+            assert sum(order.type is type_ for order in ours) <= 1
+
+    @invariant()
     def one_lockout_per_rule(self) -> None:
         rules = [one.rule for one in self.floor.lockouts.in_force]
         assert len(rules) == len(set(rules))
@@ -218,6 +240,11 @@ class Trading(RuleBasedStateMachine):
                 break
         assert self._complies(), (floor.desk.snapshot().positions, floor.plan.memory)
         assert not floor.receipts, floor.plan.memory.receipts
+        floor.say("trade_management", manages=True)
+        while floor.out:
+            floor.confirm()
+        if floor.held(ES) == 0:
+            assert not any(is_ours(order) for order in floor.desk.snapshot().orders)
         before = len(floor.calls)
         for _ in range(3):
             floor.wait(31)
