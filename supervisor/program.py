@@ -106,6 +106,8 @@ class Program(SilentHooks):
         self.ready = False
         self.given_up: dict[str, str] = {}
         self.uncovered_ms: dict[str, float] = {}
+        self._died_of: dict[str, str] = {}
+        """Why an actor that is being replaced died."""
         self.actor_restarts = 0
         self._on_scan, self._on_phase = on_scan, on_phase
         self._inbox = Inbox("tree")
@@ -350,6 +352,8 @@ class Program(SilentHooks):
         elif report.kind == "restarted":
             log.warning("actor.restarted", actor=report.id, line=line)
         match report.kind:
+            case "exited" if report.reason is not None:
+                self._died_of[report.id] = report.reason.describe()
             case "restarted":
                 self._restarted(report)
             case "gave_up" | "escalated":
@@ -366,7 +370,7 @@ class Program(SilentHooks):
         at = self.clock.wall()
         body: dict[str, object] = {
             "actor": report.id,
-            "cause": report.reason.describe() if report.reason else "asked for",
+            "cause": self._died_of.pop(report.id, "asked for"),
             "uncovered_ms": round(uncovered, 3),
         }
         account = account_of(report.id) or ""
