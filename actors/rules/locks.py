@@ -40,22 +40,10 @@ def in_force(lock: Lock, now: datetime) -> bool:
     return lock.until is None or now < lock.until
 
 
-def later(one: Lock | None, other: Lock | None) -> Lock | None:
-    """The lock that ends later; of two that end together the one begun later."""
-    if one is None or other is None:
-        return one or other
-    if one.until is None or other.until is None:
-        return one if one.until is None else other
-    return max(one, other, key=lambda lock: (lock.until, lock.since))
-
-
 def latest(locks: Iterable[Lock], now: datetime) -> Lock | None:
-    """The last to end of those still in force."""
-    standing: Lock | None = None
-    for lock in locks:
-        if in_force(lock, now):
-            standing = later(standing, lock)
-    return standing
+    """The last to end of those still in force; of two that end together the one begun later."""
+    standing = [lock for lock in locks if in_force(lock, now)]
+    return max(standing, key=lambda lock: (lock.until is None, lock.until or now, lock.since), default=None)
 
 
 def asked_for(new: Iterable[Lock], standing: Iterable[Lock], now: datetime) -> Lock | None:

@@ -373,6 +373,16 @@ def test_figures_name_the_price_at_which_the_day_would_be_over(
     assert there.breaches
 
 
+def test_figures_show_realized_alone_where_unrealized_is_not_included() -> None:
+    rule, desk = lost(include_unrealized=False), day(["-100"])
+    desk.buy("MNQ", 1, 21000.0)
+    snapshot = desk.price("MNQ", 20900.0)
+
+    figure = rule.rule.figure(rule.state, snapshot)
+
+    assert (figure.value, figure.acts_at) == ("-100.00", None)
+
+
 # ------------------------------------------------------------------------------ properties
 
 RESULTS = st.lists(st.integers(-400, 400), min_size=1, max_size=8)

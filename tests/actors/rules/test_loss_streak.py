@@ -36,6 +36,16 @@ def test_losing_round_turns_in_a_row(results: list[str], row: str, locks: bool) 
         assert judged.lock.since == desk.now.wall
 
 
+def test_a_scratch_after_the_row_begins_no_rest_of_its_own() -> None:
+    rule, desk = streak(losses=2), Desk()
+    desk.trade("-1")
+    rule.judge(desk.trade("-1"))
+
+    judged = rule.judge(desk.trade("0"))
+
+    assert [b.cause for b in judged.breaches] == ["fill:4"]
+
+
 def test_a_round_turn_ends_when_its_contract_is_flat() -> None:
     """Two partial closes of one position are one trade; contracts are counted each for itself."""
     rule, desk = streak(losses=2), Desk()

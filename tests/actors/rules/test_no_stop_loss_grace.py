@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from actors.messages import AccountSnapshot, Flat, LockKind
+import msgspec
+
+from actors.messages import AccountSnapshot, Flat, LockKind, OrderChanged, OrderStatus
 from actors.rules.rule import Judgement
 from tests.builders import MORNING, Desk, Watching, a_calendar, a_rule
 
@@ -122,6 +124,25 @@ def test_a_stop_that_goes_away_starts_the_grace_again() -> None:
     before, after = waited(rule, desk, 29), waited(rule, desk, 1)
 
     assert (before.demands, after.demands) == ((), (Flat(MNQ),))
+
+
+def test_the_grace_begins_when_the_stop_went_away_not_when_it_was_heard_of() -> None:
+    rule = guard()
+    desk = started(rule)
+    desk.buy("MNQ", 1, 21000.0)
+    stop = desk.place("MNQ", -1, stop=20980.0)
+    rule.judge(desk.snapshot())
+    went = desk.now.wall
+    desk.wait(20)
+    late = desk.hear(
+        OrderChanged(
+            msgspec.structs.replace(stop, status=OrderStatus.CANCELLED, updated_at=went), desk.now.mono
+        )
+    )
+
+    judged = rule.judge(late)
+
+    assert judged.due == went + timedelta(seconds=30)
 
 
 def test_a_breach_says_which_stops_were_not_enough() -> None:

@@ -163,6 +163,18 @@ def test_a_rest_found_late_but_still_running_ends_when_it_would_have() -> None:
     assert (lock.since, lock.until) == (at(45), at(105))
 
 
+def test_the_breach_lasts_while_the_count_is_above_although_the_rest_is_over() -> None:
+    rest = {"per_session": "30s"}
+    rule, desk = frequency(per_minute=None, per_hour=None, per_session=2, cooldown=rest), Desk()
+    during = [rule.judge(snapshot) for snapshot in traded(desk, 0, 1, 2)][-1]
+
+    after = rule.judge(desk.wait(31))
+
+    assert during.lock is not None
+    assert after.lock is None
+    assert after.breaches == during.breaches
+
+
 def test_the_rest_ends_by_itself() -> None:
     rule, desk = frequency(), Desk()
     last_lock(rule, traded(desk, 0, 15, 30, 45))
