@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
+from actors.address import Address
 from actors.clock import Clock
 from actors.connection.link import LinkView
 from actors.connection.loop import GatewayLoop
@@ -29,7 +30,7 @@ from actors.messages import (
     Tick,
     WatchContracts,
 )
-from actors.worker import Actor, Address
+from actors.worker import Actor
 
 STALLED_AFTER = 3.0
 """Seconds without a beat after which the loop counts as stalled, and the link as blind."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
+from actors.address import Address
 from actors.clock import Clock
 from actors.connection.login import Authorised
 from actors.connection.port import Answer, Gateway, GatewayError
 from actors.logs import get_logger
 from actors.messages import Call, Called, Outcome
-from actors.worker import Address
 
 REMEMBERED = 1_000
 """Answered calls whose repeat is recognised by its id."""
@@ -76,7 +76,7 @@ class Calls:
             return Called(call, Outcome.UNKNOWN, None, "ended while it was under way", now, mono, mono)
         error = task.exception()
         if error is not None:
-            self._log.critical("gateway.call_failed_inside", call=call.id, error=repr(error))
+            self._log.exception("gateway.call_failed_inside", error, call=call.id)
             text = f"failed inside: {type(error).__name__}"
             return Called(call, Outcome.UNKNOWN, None, text, now, mono, mono)
         answer = task.result()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from actors.address import Address
 from actors.connection.translate import Prices
 from actors.messages import (
     AccountChanged,
@@ -24,7 +25,6 @@ from actors.messages import (
     PositionReport,
     Quoted,
 )
-from actors.worker import Address
 
 
 class Ingest:

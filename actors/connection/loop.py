@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from actors.address import Address
 from actors.clock import Clock
 from actors.connection.calls import Calls
 from actors.connection.keeper import Keeper
@@ -18,7 +19,6 @@ from actors.connection.options import Options, Outlets
 from actors.connection.port import Gateway, GuardAccount, LoadContracts
 from actors.logs import get_logger
 from actors.messages import AccountId, Call, Called, ContractId, Outcome
-from actors.worker import Address
 
 NAME = "gateway-loop"
 BEAT_EVERY = 0.25
@@ -192,9 +192,7 @@ class GatewayLoop:
             return
         error = task.exception()
         if error is not None:
-            self._log.critical(
-                "gateway.loop_task_crashed", task=name, error=repr(error), exc_info=error
-            )
+            self._log.exception("gateway.loop_task_crashed", error, task=name)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from actors.address import Address
 from actors.board import Board
 from actors.connection.budget import DEFAULT_LIMITS, Limits
-from actors.worker import Address
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from actors.address import Address
 from actors.connection.budget import BudgetView, Lane
 from actors.connection.translate import Listed, Malformed, Prices
 from actors.messages import (
@@ -27,7 +28,6 @@ from actors.messages import (
     Outcome,
     PositionReport,
 )
-from actors.worker import Address
 
 
 class GatewayError(Exception):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actors.address import Address
 from actors.clock import Clock
 from actors.connection.generation import Generation
 from actors.connection.link import Link, LinkView, state_of
 from actors.connection.port import GuardAccount
 from actors.messages import AccountId, LinkState
-from actors.worker import Address
 
 
 @dataclass

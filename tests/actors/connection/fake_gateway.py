@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,8 @@ class FakeGateway:
         self.lifetime = 86_400.0
         self.fail: Callable[[str], GatewayError | None] = lambda what: None
         self.before: Callable[[str], None] = lambda what: None
+        self.held_up: dict[tuple[str, Lane], asyncio.Event] = {}
+        """Requests that wait for an event before they are carried out, by name and lane."""
         self._numbers = itertools.count(1)
         self._token = 0
         self._valid: set[int] = set()
@@ -176,6 +179,8 @@ class FakeGateway:
         return pair
 
     async def positions(self, account: AccountId, lane: Lane) -> tuple[PositionReport, ...]:
+        if ("positions", lane) in self.held_up:
+            await self.held_up["positions", lane].wait()
         self._authorised("positions")
         return tuple(self.held.values())
 

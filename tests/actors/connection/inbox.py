@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import cast
 
-from actors.worker import Answer
+from actors.address import Answer
 
 PATIENCE = 10.0
 

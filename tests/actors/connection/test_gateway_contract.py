@@ -28,6 +28,7 @@ from ops.simulator.settings import Settings
 from ops.simulator.thread import ThreadedSimulator, run_in_thread
 from tests.actors.connection.bench import A, settings_of
 from tests.actors.connection.fake_gateway import FakeGateway
+from tests.actors.hosting import wait_for
 
 CLOCK = SystemClock()
 UNHEARD_OF = ContractId("CON.F.US.XYZ.U26")
@@ -397,7 +398,7 @@ IDS = [str(fault["name"]) for fault, _, _ in FAULTS]
 @asynccontextmanager
 async def logged_in(simulator: ThreadedSimulator) -> AsyncIterator[tuple[Gateway, ContractId]]:
     desk = OnSimulator(simulator)
-    gateway = ProjectXGateway(settings_of(simulator.urls, timeout=0.3), CLOCK)
+    gateway = ProjectXGateway(settings_of(simulator.urls, timeout=0.6), CLOCK)
     await gateway.login()
     yield gateway, desk.contract
     simulator.control({"op": "fault", "name": "all", "on": False})
@@ -447,10 +448,8 @@ def test_call_given_up_at_its_timeout_was_not_cancelled() -> None:
             )
             answer = await gateway.act(call(CallKind.CLOSE, contract))
             assert answer.outcome is Outcome.UNKNOWN
-            assert len(await gateway.positions(A, Lane.REST)) == 1
-            async with asyncio.timeout(5):
-                while await gateway.positions(A, Lane.REST):  # noqa: ASYNC110 - only a read can tell
-                    await asyncio.sleep(0.05)
+            assert simulator.control({"op": "state"})["positions"]
+            await asyncio.to_thread(wait_for, lambda: not simulator.control({"op": "state"})["positions"])
 
     with run_in_thread(Settings(rate_limit=None)) as own:
         asyncio.run(whole(own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +12,15 @@ import pytest
 from msgspec.structs import replace
 
 from actors.clock import SystemClock
+from actors.connection.budget import Lane
+from actors.connection.generation import Generation, GenerationEars
+from actors.connection.ingest import Ingest
 from actors.connection.port import GatewayError, NoAnswer, RateLimited, Refused, Unauthorized
 from actors.connection.records import front_month
 from actors.connection.translate import Listed, Malformed
 from actors.messages import (
     AccountId,
+    AccountReport,
     AccountsFound,
     Alert,
     BrokerSnapshot,
@@ -38,7 +43,7 @@ from actors.messages import (
     Quoted,
 )
 from tests.actors.connection.bench import A, Bench, running
-from tests.actors.connection.fake_gateway import MNQ, FakeGateway
+from tests.actors.connection.fake_gateway import MNQ, FakeGateway, FakeHubs
 from tests.actors.connection.inbox import Inbox
 from tests.actors.hosting import wait_for
 
@@ -113,15 +118,54 @@ def test_any_step_that_fails_once_is_repeated_until_live(
         assert bench.tree.all(LoginRefused) == []
 
 
-def test_live_is_never_told_before_a_read_that_began_after_the_subscription(fake: FakeGateway) -> None:
-    """A read under way while the account joins shows the time before: it does not make the link live."""
+def snapshot_begun(at: float) -> BrokerSnapshot:
+    report = AccountReport(A, "PRAC-V2-1001", True)
+    return BrokerSnapshot(report, (), (), (), CLOCK.wall(), at, at + 1, 1, "asked")
+
+
+@pytest.mark.parametrize(("begun", "read"), [(9.9, False), (10.0, True), (11.0, True)])
+def test_only_a_read_begun_after_the_subscription_counts_for_live(begun: float, read: bool) -> None:
+    async def play() -> bool:
+        generation = Generation(1)
+        generation.hubs = FakeHubs(GenerationEars(generation, silent_ingest(), NoTrouble()), 1, 0.0)
+        generation.note(snapshot_begun(begun))
+        assert not generation.has_read(A)
+        await generation.subscribe(A, lambda: 10.0)
+        generation.note(snapshot_begun(begun))
+        return generation.has_read(A)
+
+    assert asyncio.run(play()) is read
+
+
+def silent_ingest() -> Ingest:
+    return Ingest(Inbox("timers"), lambda contract: None)
+
+
+class NoTrouble:
+    """Hears of no trouble."""
+
+    def malformed(self, error: Malformed) -> None: ...
+
+    def unpriced(self, error: Malformed) -> None: ...
+
+    def logged_out(self) -> None: ...
+
+    def lost(self) -> None: ...
+
+
+def test_read_that_began_before_one_already_told_is_dropped(fake: FakeGateway) -> None:
     with kept(fake) as bench:
         account = bench.guard()
-        (pair,) = fake.pairs
-        snapshots, links = account.all(BrokerSnapshot), account.all(LinkChanged)
-        assert links[-1].state is LIVE
-        assert pair.accounts == {A}
-        assert account.messages.index(snapshots[0]) < account.messages.index(links[-1])
+        account.clear()
+        release = asyncio.Event()
+        on_loop(bench, lambda: fake.held_up.update({("positions", Lane.RECONCILE): release}))
+        bench.loop.read_account(A, "old", False)
+        bench.loop.read_account(A, "new", True)
+        account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "new")
+        on_loop(bench, release.set)
+        bench.loop.read_account(A, "newest", False)
+        account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "newest")
+        assert [snapshot.why for snapshot in account.all(BrokerSnapshot)] == ["new", "newest"]
 
 
 def test_positions_that_change_between_the_reads_are_read_again_until_they_agree(fake: FakeGateway) -> None:
@@ -239,6 +283,7 @@ def test_renewed_token_replaces_the_hubs_without_a_gap(fake: FakeGateway) -> Non
         assert [link.state for link in account.all(LinkChanged)] == [LIVE]
         assert [pair.token for pair in fake.pairs][:2] == [1, 2]
         assert fake.asked.count("login") == 1
+        wait_for(lambda: not fake.pairs[0].open)
 
 
 def test_token_that_cannot_be_renewed_is_used_on(fake: FakeGateway) -> None:

@@ -293,6 +293,11 @@ def test_money_of_any_wire_amount_is_exact(amount: int) -> None:
     assert translate.money(amount / 10_000, "trade", "fees") == amount
 
 
+@pytest.mark.parametrize(("amount", "expected"), [(0.00005, 0), (0.00015, 2), (-0.00015, -2), (0.36, 3_600)])
+def test_money_finer_than_the_unit_is_rounded_as_it_is_written(amount: float, expected: int) -> None:
+    assert translate.money(amount, "trade", "fees") == expected
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
