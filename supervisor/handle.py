@@ -298,6 +298,8 @@ class Handle:
 
     def oldest_s(self) -> float:
         """Age in seconds of the message waiting longest; 0 when none is."""
+        if not self.depth:
+            return 0.0
         with self._lock:
             heads = [lane[0].at for lane in (self._control, self._normal) if lane]
             heads.extend(envelope.at for envelope in self._latest.values())
