@@ -20,7 +20,7 @@ from actors.messages import AccountReport, ContractRead, Now, Rebased, StoreMeta
 from actors.persistence import keys
 from actors.persistence.queries import ContractsQuery, RecoverAccount, Recovered, StoredContract
 from actors.persistence.schema import instant_text
-from actors.rules.registry import BuiltRule, build
+from actors.rules.registry import BuiltRule, build, build_unnumbered
 from actors.rules.selftest import self_test
 from actors.timers.actor import Guard, Subscribe
 from config.settings import Settings
@@ -105,13 +105,13 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
     if recovered.first_guarded is None and first.session_since is not None:
         since = instant_text(first.session_since).encode()
         persistence.tell(StoreMeta(keys.first_guarded(report.id), since))
-    states = {rule: stored.body for rule, stored in recovered.rule_states.items()}
+    keeping = (*proven, *build_unnumbered(parts.settings, _key(parts.settings, report)))
     guarded = Guarded(
         report.id,
         report.name,
         first,
-        proven,
-        states,
+        keeping,
+        readable_states(keeping, recovered),
         recovered,
         Journal(parts.home.journal, report.id),
     )
@@ -125,7 +125,7 @@ def prove(
 ) -> tuple[tuple[BuiltRule, ...], tuple[BuiltRule, ...], dict[str, str], int]:
     """Configured rules that proved able to fire; those that did not; why, by name; how many are off."""
     now = Now(parts.clock.wall(), parts.clock.mono())
-    key = report.name if _is_named(parts.settings, report.name) else str(report.id)
+    key = _key(parts.settings, report)
     configured = [rule.name for rule in parts.settings.for_account(key).each() if rule.mode != "off"]
     built = build(parts.settings, key, parts.calendar)
     names = {one.name for one in built}
@@ -139,8 +139,26 @@ def prove(
     return proven, unproven, failed, len(list(parts.settings.rules.each())) - len(configured)
 
 
-def _is_named(settings: Settings, name: str) -> bool:
-    return settings.accounts == "all" or any(a.name == name for a in settings.accounts)
+def _key(settings: Settings, report: AccountReport) -> str:
+    """What the configuration calls the account: its name, else its id."""
+    named = settings.accounts == "all" or any(a.name == report.name for a in settings.accounts)
+    return report.name if named else str(report.id)
+
+
+def readable_states(rules: tuple[BuiltRule, ...], recovered: Recovered) -> dict[str, bytes]:
+    """Stored rule states that this version can read. One that it cannot starts afresh, and judges the day anew."""
+    readable = dict[str, bytes]()
+    for built in rules:
+        stored = recovered.rule_states.get(built.name)
+        if stored is None:
+            continue
+        try:
+            built.rule.decode(stored.body)
+        except msgspec.MsgspecError as error:
+            log.error("arming.state_unreadable", rule=built.name, why=str(error))
+            continue
+        readable[built.name] = stored.body
+    return readable
 
 
 def first_state(

@@ -77,7 +77,8 @@ def _account(program: Program, armed: Armed) -> AccountSeen:
         last = view.last_decision
         decision = None if last is None else answers.Decision(last.at, last.id, last.rule, last.text)
         enforcement = EnforcementSeen(view.lockouts, view.reducing, view.attempts, decision)
-    rules = [_rule(program, name, built) for built in armed.guarded.rules]
+    # Those without a number guard too, but are no rules that the trader configured one by one.
+    rules = [_rule(program, name, built) for built in armed.guarded.rules if built.number]
     rules += [_rule(program, name, built, armed.failed[built.name]) for built in armed.unproven]
     return AccountSeen(
         armed.guarded.id,

@@ -338,7 +338,7 @@ class Program(SilentHooks):
             return
         self._rules_told = True
         configured = sum(a.configured for a in self.armed.values())
-        running = sum(len(a.guarded.rules) for a in self.armed.values())
+        running = sum(bool(built.number) for a in self.armed.values() for built in a.guarded.rules)
         checkpoint(4, f"rules armed {running} of {configured}", accounts=sorted(self.armed))
 
     # ------------------------------------------------------------------ hooks of the supervisor
@@ -453,6 +453,7 @@ class Program(SilentHooks):
             f"account/{name}/rules/{built.name}" not in self.given_up
             for name, armed in self.armed.items()
             for built in armed.guarded.rules
+            if built.number
         )
         return running, sum(armed.configured for armed in self.armed.values())
 
