@@ -146,7 +146,7 @@ def _key(settings: Settings, report: AccountReport) -> str:
 
 
 def readable_states(rules: tuple[BuiltRule, ...], recovered: Recovered) -> dict[str, bytes]:
-    """Stored rule states that this version can read. One that it cannot starts afresh, and judges the day anew."""
+    """Stored rule states that this version can read; with any other the rule judges the day anew."""
     readable = dict[str, bytes]()
     for built in rules:
         stored = recovered.rule_states.get(built.name)
