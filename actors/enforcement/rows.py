@@ -46,9 +46,9 @@ def rows(effect: Effect, account: AccountId, name: str) -> tuple[StoreCommand, .
             return (_breach(breach, mode, name),)
         case DemandRaised():
             return _demand(effect, name)
-        case LockoutSet(lockout=lockout, at=at, new=new):
-            keep = StoreLockout(lockout)
-            return (keep, _lockout(lockout, at, name)) if new else (keep,)
+        case LockoutSet(lockout=lockout, at=at):
+            # Its line is stored once under its id; told again it fills in for one that died with an actor.
+            return (StoreLockout(lockout), _lockout(lockout, at, name))
         case LockoutOver():
             return _unlock(effect, account, name)
         case ReceiptChanged():

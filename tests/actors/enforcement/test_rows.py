@@ -156,8 +156,8 @@ def test_new_lockout_is_kept_told_and_alerted() -> None:
     assert alert.notice.key.startswith("lockout/")
 
 
-def test_lockout_whose_sizes_only_shrank_is_kept_and_not_told() -> None:
-    assert told(LockoutSet(LOCKOUT, AT, False)) == (StoreLockout(LOCKOUT),)
+def test_lockout_told_again_has_the_same_line_and_gives_no_alert() -> None:
+    assert told(LockoutSet(LOCKOUT, AT, False)) == told(LockoutSet(LOCKOUT, AT, True))
     assert alerts(LockoutSet(LOCKOUT, AT, False), NAME) == ()
 
 
