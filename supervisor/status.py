@@ -241,9 +241,10 @@ def _why_failed(rule: RuleSeen) -> str | None:
 
 def _counts(accounts: Iterable[AccountSeen]) -> answers.RuleCounts:
     """Rules over all accounts; armed and shadow count those that guard, so that configured may be more."""
-    listed = [(account, rule) for account in accounts for rule in account.rules]
-    runs = [rule.built.mode for _, rule in listed if not _why_failed(rule)]
-    off = sum(account.off for account in {account.name: account for account, _ in listed}.values())
+    all_of_them = tuple(accounts)
+    listed = [rule for account in all_of_them for rule in account.rules]
+    runs = [rule.built.mode for rule in listed if not _why_failed(rule)]
+    off = sum(account.off for account in all_of_them)
     return answers.RuleCounts(len(listed), runs.count(Mode.ARMED), runs.count(Mode.SHADOW), off)
 
 
