@@ -140,7 +140,7 @@ def _keys() -> Iterator[_Keys]:
 # ---------------------------------------------------------------------- drawing
 
 
-def screen(seen: Status, only: str | None, note: str) -> RenderableType:
+def screen(seen: Status, only: str | None, note: str, keys: str = KEYS) -> RenderableType:
     """The whole screen for one answer of `status`."""
     from rich.console import Group
     from rich.text import Text
@@ -149,7 +149,7 @@ def screen(seen: Status, only: str | None, note: str) -> RenderableType:
     parts: list[RenderableType] = [_head(seen, note)]
     parts += [Text(f"  ! {reason.text}", style="yellow") for reason in seen.reasons]
     parts += [_panel(account, seen.at) for account in shown]
-    parts.append(Text(KEYS, style="dim"))
+    parts.append(Text(keys, style="dim"))
     return Group(*parts)
 
 

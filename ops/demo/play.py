@@ -24,14 +24,14 @@ def play(stage: Stage, teller: Teller) -> Iterator[Played]:
         played = play_act(stage, act, teller)
         teller.went(played)
         yield played
-        _pause(stage, act, teller)
+        _let_pass(stage, act, teller, stage.script.tempo.pause_s)
 
 
 def play_act(stage: Stage, act: Act, teller: Teller) -> Played:
     before = stage.status()
     began, start = stage.clock.wall(), time.monotonic()
     since = stage.began if act.looks_back else began
-    missed = _done(stage, act)
+    missed = _done(stage, act, teller)
     until = time.monotonic() + act.within_s
     while True:
         look = stage.look(act.account, since, before)
@@ -48,17 +48,17 @@ def _missing(act: Act, look: Look) -> tuple[tuple[str, str], ...]:
     return tuple((sight.expected(), sight.seen(look)) for sight in act.sees if not sight.holds(look))
 
 
-def _done(stage: Stage, act: Act) -> tuple[tuple[str, str], ...]:
+def _done(stage: Stage, act: Act, teller: Teller) -> tuple[tuple[str, str], ...]:
     """Do what the act does; what could not be done is a miss as well."""
     for step in act.does:
         try:
-            do(stage, step)
+            _do(stage, act, step, teller)
         except (ValueError, Refused) as no:
             return ((f"{step} is carried out", str(no)),)
     return ()
 
 
-def do(stage: Stage, step: Step) -> None:
+def _do(stage: Stage, act: Act, step: Step, teller: Teller) -> None:
     match step:
         case dict():
             stage.trade(step)
@@ -67,14 +67,14 @@ def do(stage: Stage, step: Step) -> None:
         case KillDaemon():
             stage.kill_daemon()
         case Until(instant):
-            stage.wait_until(instant)
+            _let_pass(stage, act, teller, stage.left_s(instant))
         case _:
             assert_never(step)
 
 
-def _pause(stage: Stage, act: Act, teller: Teller) -> None:
-    """Time to read, with the screen alive."""
-    until = time.monotonic() + stage.script.tempo.pause_s
+def _let_pass(stage: Stage, act: Act, teller: Teller, seconds: float) -> None:
+    """Let time pass with the screen alive."""
+    until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         teller.sees(act, stage.look(act.account, stage.clock.wall(), None))
-        time.sleep(min(WATCH_S, left))
+        time.sleep(max(0.0, min(WATCH_S, left, until - time.monotonic())))

@@ -56,7 +56,8 @@ class Screen(Teller):
         from ops.cli.watch import screen
 
         if look.status is not None:
-            self.live.update(screen(look.status, act.account, act.tells), refresh=True)
+            drawn = screen(look.status, act.account, act.tells, keys="Ctrl-C ends and removes everything")
+            self.live.update(drawn, refresh=True)
 
 
 @contextmanager

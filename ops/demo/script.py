@@ -32,7 +32,7 @@ class Tempo(Struct, frozen=True):
 
 
 FAST = Tempo(pause_s=0.0, cooldown_s=4, grace_s=3, session_end_s=20)
-FULL = Tempo(pause_s=3.0, cooldown_s=15, grace_s=10, session_end_s=150, reset_after_s=12, latest_s=180)
+FULL = Tempo(pause_s=3.0, cooldown_s=15, grace_s=10, session_end_s=120, reset_after_s=12, latest_s=180)
 
 
 class Part(Struct, frozen=True):

@@ -37,7 +37,7 @@ from supervisor.protocol import AskHistory, DoChaos, DoStop, Exit, OfAccounts, R
 START_S = 90.0
 STOP_S = 20.0
 CALL_S = 5.0
-SIMULATOR_QUIET_S = 1.2
+SIMULATOR_QUIET_S = 0.7
 """How long the simulator takes to start on a machine with nothing else to do."""
 
 
@@ -115,8 +115,9 @@ class Stage:
         while identity_of(daemon.pid) == daemon:
             time.sleep(0.001)
 
-    def wait_until(self, instant: str) -> None:
-        time.sleep(max(0.0, (self.instants[instant] - self.clock.wall()).total_seconds()))
+    def left_s(self, instant: str) -> float:
+        """Seconds until an instant of the day; negative once it is past."""
+        return (self.instants[instant] - self.clock.wall()).total_seconds()
 
     # ------------------------------------------------------------------ eyes
 
