@@ -33,16 +33,18 @@ from config.settings import Settings
 from supervisor.configuration import Accepted, settle
 from supervisor.control import Audited, ControlServer
 from supervisor.control_socket import control_socket
-from supervisor.gather import Process
+from supervisor.gather import Process, seen
 from supervisor.handlers import Daemon
 from supervisor.heartbeat import Beat, HeartbeatPage, Phase
 from supervisor.home import Home
 from supervisor.identity import identity_of
+from supervisor.metrics import MetricsServer
 from supervisor.placement import settle_down
 from supervisor.program import Ending, Program
 from supervisor.reach import gateway_maker
 from supervisor.records import HANDLERS
 from supervisor.roles import AdminSecret, Grants
+from supervisor.status import status as status_of
 
 log = get_logger("riskd.daemon")
 
@@ -164,11 +166,26 @@ async def _serve(
             )
             await nursery.start(server.serve, listener)
             nursery.start_soon(_signals, program)
+            await serve_metrics(nursery, program, process, daemon)
             settle_down(accepted.settings.process.pin)
             ending = await program.run()
             daemon.stopped()
             nursery.cancel_scope.cancel()
     return ending
+
+
+async def serve_metrics(nursery: trio.Nursery, program: Program, process: Process, daemon: Pulse) -> None:
+    """Metrics and health pages where a port is configured; one that is taken keeps no guard down."""
+    port = program.settings.metrics.port
+    if port is None:
+        return
+    pages = MetricsServer(
+        lambda: status_of(seen(program, process)), lambda: program.actor_restarts, daemon.scan_age_s
+    )
+    try:
+        await nursery.start(pages.serve, port)
+    except OSError as error:
+        program.alert("error", f"cannot serve metrics on port {port}: {error}", "metrics/port")
 
 
 def grants(home: Home, settings: Settings) -> Grants:
@@ -230,6 +247,7 @@ class Pulse:
             faulthandler.register(signal.SIGUSR1, file=self._stacks, all_threads=True)
         self._page = HeartbeatPage(home.heartbeat)
         self._count = 0
+        self._scanned = clock.mono()
         self._phase = Phase.STARTING
         self.phase("opening the store")
 
@@ -248,8 +266,13 @@ class Pulse:
             self._phase = Phase.RESTARTING
         self.beat()
 
+    def scan_age_s(self) -> float:
+        """Seconds since the supervisor's last scan."""
+        return self._clock.mono() - self._scanned
+
     def beat(self) -> None:
         self._count += 1
+        self._scanned = self._clock.mono()
         program = self.program
         covered, configured, oldest_ms, slowest, slowest_ms = 0, 0, 0.0, "", 0.0
         if program is not None:

@@ -95,6 +95,7 @@ def trunk(parts: Callable[[], Parts]) -> SupervisorSpec:
                 # Two writers on one file are how committed rows get lost: never a second one beside it.
                 replace_when_hung=False,
                 crashes="unlimited",
+                failed_starts="unlimited",
                 drain=True,
             ),
             ChildSpec(id="timers", factory=lambda kept: _timers(parts(), kept)),
