@@ -51,7 +51,7 @@ HINT = (
 
 # Developer verbs: the script or module that serves each, run by .venv's interpreter.
 VERBS = {
-    "test": ["-m", "pytest"],
+    "test": ["-m", "pytest", "-n", "2"],
     "bench": ["tests/benchmarks/bench.py"],
     "sweep": ["tests/chaos/sweep.py"],
     "catalogue": ["tests/supervisor/catalogue.py"],
@@ -171,19 +171,24 @@ def take_lock():
                 LOCK.unlink()
                 continue
             if time.monotonic() > deadline:
-                sys.exit("cannot set up: %s is held by process %s; remove it if that is not so." % (LOCK, owner))
+                sys.exit("cannot set up: process %s holds %s; remove it if that is not so." % (owner, LOCK))
             if not told:
                 say("another set-up is running; waiting for it")
                 told = True
             time.sleep(0.2)
 
 
+def serves(group):
+    """Whether what is installed is enough: the developer's list holds the other one."""
+    return is_ready(group) or (group == "run" and is_ready("dev"))
+
+
 def ensure(group):
-    if is_ready(group) or (group == "run" and is_ready("dev")):
+    if serves(group):
         return
     take_lock()
     try:
-        if is_ready(group):
+        if serves(group):
             return
         if stamp("dev").exists():
             group = "dev"  # never strip a developer's tools
@@ -200,14 +205,16 @@ def install(group):
     uv = find_uv(python)
     if python is None:
         say("no fitting Python found here: asking uv to fetch one")
-    say("making .venv with %s (about 90 MB of downloads the first time)" % (python or "Python " + PREFERRED[0]))
+    chosen = python or "Python " + PREFERRED[0]
+    say("making .venv with %s (about 90 MB of downloads the first time)" % chosen)
     if not (VENV / BIN / ("python" + EXE)).exists() or fits([str(VENV / BIN / ("python" + EXE))]) is None:
         run([uv, "venv", "--quiet", "--clear", "--python", python or PREFERRED[0], str(VENV)], "uv venv")
     target = ["--python", str(VENV / BIN / ("python" + EXE))]
     locked = str(ROOT / "ops" / LISTS[group])
     run([uv, "pip", "sync", "--quiet", "--require-hashes"] + target + [locked], "uv pip sync")
     # The locked list holds the build backend, so nothing is resolved here.
-    run([uv, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"] + target + ["-e", str(ROOT)], "install")
+    itself = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+    run([uv, "pip", "install", "--quiet"] + target + itself, "uv pip install")
     run([target[1], "-c", "import " + ", ".join(IMPORTED)], "the first start")
 
 
@@ -221,10 +228,10 @@ def main(argv):
     else:
         command = [str(VENV / BIN / ("riskd" + EXE))] + argv
     environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
-    if WINDOWS:
-        return subprocess.run(command, env=environment).returncode
-    sys.stdout.flush()
-    os.execve(command[0], command, environment)
+    if not WINDOWS:
+        sys.stdout.flush()
+        os.execve(command[0], command, environment)
+    return subprocess.run(command, env=environment).returncode
 
 
 if __name__ == "__main__":
