@@ -24,6 +24,9 @@ from actors.messages import (
     AccountSnapshot,
     Alert,
     Called,
+    CallKind,
+    CloseSent,
+    CloseVerified,
     DayReset,
     DeadLetter,
     FlattenByHand,
@@ -58,6 +61,7 @@ from .view import Decision, view_of
 
 log = get_logger("riskd.enforcement")
 
+CLOSES = (CallKind.CLOSE, CallKind.PARTIAL_CLOSE)
 HOLD_S = 0.005
 """Rows wait for the answer to the calls they belong to, this long at most."""
 
@@ -115,6 +119,7 @@ class EnforcementActor(Actor):
         )
 
     def started(self) -> None:
+        self._journal.owner = self
         if self._journal.memory is not None:
             # Reborn: the journal's memory is what was last acted on, newer than what was last acknowledged.
             plan = (
@@ -151,7 +156,7 @@ class EnforcementActor(Actor):
                 self._carry_out(machine.step(self._plan, message, self._now()))
             case LockByHand() | FlattenByHand() | Unlock() | SupervisorLock():
                 loosens = isinstance(message, Unlock)
-                self._carry_out(machine.step(self._plan, message, self._now()), durable=loosens)
+                self._carry_out(machine.step(self._plan, message, self._now()), must=loosens)
             case LetGo():
                 self._let_go()
             case Reborn():
@@ -171,29 +176,39 @@ class EnforcementActor(Actor):
 
     # -------------------------------------------------------------------------- carrying out
 
-    def _carry_out(self, done: Done, *, durable: bool = False) -> None:
+    def _carry_out(self, done: Done, *, must: bool = False) -> None:
+        """`must`: what loosens is written before it takes effect, or does not take effect."""
         if self.fenced:
             return
         if done.changed:
             was_well = self._journal.error is None
-            if not self._journal.write(done.plan.memory, durable=durable):
-                if durable:
+            if not self._journal.write(done.plan.memory, self, must=must):
+                if must:
                     self.reply(Denied(f"{self._journal.error}; nothing was changed"))
                     return
                 if was_well:
                     self._shout()
-        for call in done.calls:
-            self._sender.submit(call, self.me)
+        self._submit(done)
         self._plan = done.plan
         for effect in done.after:
-            if isinstance(effect, TellAccount):
-                self.send(self._to.account, effect.message)
-            elif isinstance(effect, AskRead):
+            if isinstance(effect, AskRead):
                 self._read(effect.why)
         if done.changed:
             self._decide(done.after)
             self._show()
         self._keep_or_hold(done)
+
+    def _submit(self, done: Done) -> None:
+        """Each close is announced to the account right after it went out: its fills must not come first."""
+        told = [effect.message for effect in done.after if isinstance(effect, TellAccount)]
+        closes = {message.contract: message for message in told if isinstance(message, CloseSent)}
+        for call in done.calls:
+            self._sender.submit(call, self.me)
+            if call.kind in CLOSES and call.contract in closes:
+                self.send(self._to.account, closes.pop(call.contract))
+        for message in told:
+            if isinstance(message, CloseVerified) or message.contract in closes:
+                self.send(self._to.account, message)
 
     def _keep_or_hold(self, done: Done) -> None:
         """Whoever is answered finds the view in place already."""

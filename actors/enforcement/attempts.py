@@ -70,7 +70,9 @@ def _new_fills(turn: Turn, snapshot: AccountSnapshot) -> Iterable[BookedFill]:
     if before is not None and (before is snapshot or before.fills is snapshot.fills):
         return ()
     since = min(one.since for one in turn.lockouts.in_force)
-    seen = frozenset() if before is None else frozenset(booked.fill.id for booked in before.fills)
+    if before is None:  # the fill that locked is of that very instant, and no attempt
+        return [booked for booked in snapshot.fills if booked.fill.at > since]
+    seen = frozenset(booked.fill.id for booked in before.fills)
     return [booked for booked in snapshot.fills if booked.fill.id not in seen and booked.fill.at >= since]
 
 

@@ -137,7 +137,7 @@ def _drive_order(turn: Turn, snapshot: AccountSnapshot, order: Order, size: int 
 def take_answer(turn: Turn, called: Called) -> None:
     """The gateway's answer to one call, or that there was none."""
     key = next((k for k, p in turn.pursuits.items() if p.call.id == called.call.id), None)
-    if key is None:
+    if key is None or not _is_news(turn.pursuits[key], called):
         return
     before = turn.pursuits[key]
     pursuit = answered(before, called)
@@ -153,6 +153,13 @@ def take_answer(turn: Turn, called: Called) -> None:
         if receipt is not None:
             turn.note(receipt.id, text)
     managing.placed(turn, called)
+
+
+def _is_news(pursuit: Pursuit, called: Called) -> bool:
+    """A call handed over twice is answered twice; an answer after nobody waited any more still tells."""
+    if pursuit.flying:
+        return True
+    return pursuit.outcome is Outcome.UNKNOWN and called.outcome is not Outcome.UNKNOWN
 
 
 def _record(turn: Turn, receipt: OpenReceipt, called: Called) -> None:
@@ -222,10 +229,11 @@ def _verify(turn: Turn, snapshot: AccountSnapshot, limits: Limits, receipt: Open
         return
     unlocked = AccountFlat() in receipt.demands and not limits.account_flat
     withdrawn = bool(unmet) or (unlocked and not met(AccountFlat(), snapshot))
+    failed = receipt.managed and bool(receipt.calls) and receipt.calls[-1].outcome is not Outcome.CONFIRMED
     if withdrawn:
         receipt = msgspec.structs.replace(receipt, last_error="withdrawn: nothing asks for it any more")
     _settle(turn, snapshot, receipt)
-    turn.close_receipt(receipt, verified=not withdrawn)
+    turn.close_receipt(receipt, verified=not (withdrawn or failed))
 
 
 def _complies(one: Standing, snapshot: AccountSnapshot, limits: Limits) -> bool:
@@ -251,9 +259,13 @@ def _settle(turn: Turn, snapshot: AccountSnapshot, receipt: OpenReceipt) -> None
 
 def _end_pursuit(turn: Turn, snapshot: AccountSnapshot, key: str, pursuit: Pursuit) -> None:
     kind = pursuit.call.kind
-    late = kind is CallKind.PARTIAL_CLOSE and pursuit.outcome is Outcome.UNKNOWN
-    if late and snapshot.read_mono <= pursuit.sent_mono + turn.settle_s:
-        # It may still take effect; the next excess in this contract is reckoned with it.
+    once = kind in (CallKind.PARTIAL_CLOSE, CallKind.PLACE)
+    if (
+        once
+        and pursuit.outcome is Outcome.UNKNOWN
+        and snapshot.read_mono <= pursuit.sent_mono + turn.settle_s
+    ):
+        # It may still take effect: what comes next in this contract is reckoned with it.
         turn.pursuits[key] = msgspec.structs.replace(pursuit, receipt=NO_RECEIPT, before=0)
     else:
         _drop(turn, key, pursuit)

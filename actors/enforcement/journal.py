@@ -1,8 +1,9 @@
 """The file that makes enforcement's memory outlive a kill: one whole memory per record, newest last.
 
 A record is written with a single write() before any call goes out and before anybody is answered; it
-is in the kernel's hands then and survives the process. Nothing waits for the disk, but for what loosens
-(`durable`). The file is replaced by a new one when it has grown; a torn or damaged tail is passed over.
+is in the kernel's hands then and survives the process. Nothing waits for the disk: after a power cut
+the last seconds may be missing, which can only bring back a lockout. The file is replaced by a new one
+when it has grown; a torn or damaged tail is passed over.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Journal:
         self._demands_on_disk = False
         self.memory: Memory | None = None
         """The newest memory of this process, written or not."""
+        self.owner: object = None
+        """The incarnation that may write; one that was given up must not, however late it wakes."""
         self.error: str | None = None
         self.damaged = 0
         """Bytes passed over when reading, besides the good records."""
@@ -54,27 +57,34 @@ class Journal:
                 return last
         return None
 
-    def write(self, memory: Memory, *, durable: bool = False) -> bool:
-        """Append the memory; False when the disk refused. With `durable` it is on the disk on return."""
+    def write(self, memory: Memory, owner: object = None, *, must: bool = False) -> bool:
+        """Append the memory; False when the disk refused. With `must` it is not taken over then either."""
+        if owner is not self.owner:
+            return False
         body = encode(memory)
         record = HEAD.pack(len(body), zlib.crc32(body)) + body
+        error = self._put(record)
+        if owner is not self.owner:
+            return False
+        if error is not None:
+            self.error = f"cannot write the journal in {self._folder}: {error.strerror or error}"
+            self._abandon()
+        else:
+            self.error = None
+            self._demands_on_disk = bool(memory.standing)
+        if error is None or not must:
+            self.memory = memory
+        return error is None
+
+    def _put(self, record: bytes) -> OSError | None:
         try:
             if self._file is None or self._size + len(record) > self._full:
                 self._begin(record)
             else:
                 self._append(record)
-            if durable and self._file is not None:
-                os.fsync(self._file)
         except OSError as error:
-            self.error = f"cannot write the journal in {self._folder}: {error.strerror or error}"
-            self._abandon()
-            if not durable:
-                self.memory = memory
-            return False
-        self.error = None
-        self.memory = memory
-        self._demands_on_disk = bool(memory.standing)
-        return True
+            return error
+        return None
 
     def close(self) -> None:
         if self._file is not None:

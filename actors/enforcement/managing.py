@@ -139,20 +139,22 @@ def _opened_by_ours(turn: Turn, snapshot: AccountSnapshot, position: PositionVie
 
 
 def _clear(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> set[str]:
-    """Our orders that close nothing any more are cancelled, those that close too much are cut."""
+    """Our orders that close nothing any more, or a second time, are cancelled; too large ones are cut."""
     lacking = set[str]()
+    first = set[tuple[ContractId, bool]]()
     for order in snapshot.orders:
         if not is_ours(order) or not order.working or order.contract in limits.flat:
             continue
         position = snapshot.position(order.contract)
         size = 0 if position is None else position.size
-        if closing_side(order, size) and abs(order.rest) <= abs(size):
-            continue
-        if order.contract in turn.pursuits:
+        leg = (order.contract, is_stop(order))
+        needless = not closing_side(order, size) or leg in first
+        first.add(leg)
+        if (not needless and abs(order.rest) <= abs(size)) or order.contract in turn.pursuits:
             continue
         receipt = _receipt(turn, order.contract, (RULE,), ())
         lacking.add(receipt)
-        if not closing_side(order, size):
+        if needless:
             _change(turn, snapshot, receipt, order, CallKind.CANCEL)
         else:
             _change(turn, snapshot, receipt, order, CallKind.MODIFY, total=abs(order.filled) + abs(size))

@@ -59,17 +59,20 @@ RULE = "daily_realized_loss"
 class Sender:
     """Notes what is handed over, and what was known to whom at that moment."""
 
-    def __init__(self, journal: Journal, persistence: Inbox) -> None:
+    def __init__(self, journal: Journal, persistence: Inbox, account: Inbox) -> None:
         self.calls = list[Call]()
         self.journalled = list[bool]()
         self.rows_before = list[int]()
+        self.announced = list[int]()
+        """Closes the account knew of when each call was handed over."""
         self.later = list[Callable[[], None]]()
-        self._journal, self._persistence = journal, persistence
+        self._journal, self._persistence, self._account = journal, persistence, account
 
     def submit(self, call: Call, reply_to: Address) -> None:
         read = Journal(self._journal._folder, ACCOUNT).read()
         self.journalled.append(read is not None and any(p.call == call for p in read.pursuits.values()))
         self.rows_before.append(len(self._persistence.messages))
+        self.announced.append(len(self._account.all(CloseSent)))
         self.calls.append(call)
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> object:
@@ -99,7 +102,7 @@ class Office:
         self.account, self.connection = Inbox("account"), Inbox("connection")
         self.persistence, self.notices = Inbox("persistence"), Inbox("notices")
         self.journal = Journal(folder, ACCOUNT)
-        self.sender: Sender | Plain = Sender(self.journal, self.persistence)
+        self.sender: Sender | Plain = Sender(self.journal, self.persistence, self.account)
 
     @contextmanager
     def open(self, stored: tuple[Lockout, ...] = (), **more: Any) -> Iterator[Hosted]:
@@ -193,6 +196,19 @@ def test_breach_is_journalled_then_sent_and_only_then_told_to_the_store(office: 
         assert office.persistence.all(StoreRuleState)[0].body == b"s"
         assert office.persistence.all(StoreReceipt)[-1].receipt.calls[0].outcome is Outcome.CONFIRMED
         assert [m.why for m in office.connection.all(ReadAccount)] == ["to see whether the account complies"]
+
+
+def test_each_close_is_announced_to_the_account_right_after_it_went_out(office: Office) -> None:
+    """A fill of the first must not reach the account while the others are still being handed over."""
+    for root, price in (("MNQ", 21000.0), ("ES", 5800.0), ("NQ", 21000.0)):
+        office.desk.buy(root, 1, price)
+    with office.open() as actor:
+        actor.handle.tell(office.lost_day())
+        actor.settle()
+
+        assert isinstance(office.sender, Sender)
+        assert office.sender.announced == [0, 1, 2]
+        assert len(office.account.all(CloseSent)) == 3
 
 
 def test_rows_are_let_go_after_5_ms_when_no_answer_comes(office: Office) -> None:

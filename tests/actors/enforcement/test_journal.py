@@ -120,13 +120,26 @@ def test_disk_that_refuses_is_remembered_and_protection_goes_on(tmp_path: Path) 
     assert Journal(folder, ACCOUNT).read() == a_memory(2)
 
 
-def test_what_loosens_is_not_remembered_unless_it_is_on_the_disk(tmp_path: Path) -> None:
+def test_what_loosens_is_not_remembered_unless_it_was_written(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "gone", ACCOUNT)
     journal.write(a_memory(1))
 
-    assert not journal.write(a_memory(2), durable=True)
+    assert not journal.write(a_memory(2), must=True)
 
     assert journal.memory == a_memory(1)
+
+
+def test_incarnation_that_was_given_up_writes_nothing(tmp_path: Path) -> None:
+    journal, old, new = Journal(tmp_path, ACCOUNT), object(), object()
+    journal.owner = old
+    journal.write(a_memory(1), old)
+    journal.owner = new
+    journal.write(a_memory(2), new)
+
+    assert not journal.write(a_memory(3), old)
+
+    assert journal.memory == a_memory(2)
+    assert Journal(tmp_path, ACCOUNT).read() == a_memory(2)
 
 
 def test_demand_that_can_no_longer_be_taken_back_is_removed_from_the_disk(tmp_path: Path) -> None:

@@ -364,6 +364,29 @@ def test_refused_stop_is_placed_again_after_the_usual_waits_and_alerted() -> Non
     assert [alert.level for alert in floor.alerts] == ["critical"]
 
 
+def test_stop_that_came_twice_after_all_is_cancelled_once() -> None:
+    floor = long_es()
+    wish(floor, stop=5795.0)
+    answered(floor)
+    floor.place("ES", -1, stop=5795.0, tag="riskd-1001-1-1")
+    answered(floor)
+
+    assert stops(floor) == [(5795.0, -1)]
+
+
+def test_stop_that_was_refused_is_not_reported_as_done_when_the_position_closes() -> None:
+    floor = long_es()
+    wish(floor, stop=5795.0)
+    floor.refuse(2)
+
+    floor.sell("ES", 1)
+    floor.wait(1)
+    floor.read()
+
+    assert not floor.last.verified
+    assert "code 2" in (floor.last.last_error or "")
+
+
 def test_refused_move_leaves_the_stop_where_it_is() -> None:
     floor = long_es()
     wish(floor, stop=5795.0)

@@ -562,6 +562,37 @@ def test_snapshot_older_than_the_one_judged_last_is_not_acted_on() -> None:
     assert floor.shows(old) == []
 
 
+def test_call_handed_over_twice_is_answered_twice_and_recorded_once() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 1)
+    floor.lose_the_day()
+    call = floor.next
+
+    floor.confirm(call)
+    floor.answer(call, *CONFIRMED)
+    floor.settle()
+
+    assert len(floor.last.calls) == 1
+
+
+def test_answer_that_comes_after_nobody_waited_any_more_is_still_heard() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 3)
+    reduce_to(floor, 2)
+    call = floor.next
+    floor.wait(7.1)
+
+    floor.carry_out(call, tell=False)
+    floor.answer(call, *CONFIRMED)
+    floor.shows()
+    floor.wait(0.1)
+    floor.read()
+
+    assert [one.outcome for one in floor.last.calls] == [Outcome.UNKNOWN, Outcome.CONFIRMED]
+    assert floor.last.verified
+    assert len(floor.calls) == 1
+
+
 def test_one_failing_contract_does_not_stop_the_others() -> None:
     floor = Floor()
     floor.buy("ES", 1)
@@ -820,6 +851,20 @@ def test_traders_own_closing_fill_on_a_locked_account_is_no_attempt() -> None:
     floor.sell("MNQ", 2)
 
     assert floor.plan.memory.attempts == 0
+
+
+def test_fill_that_locked_is_no_attempt_after_a_restart_either_and_a_later_one_is() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 1)
+    floor.lose_the_day()
+    floor.settle()
+    floor.desk.wait(1)
+    floor.desk.buy("MNQ", 1, 21000.0)
+
+    floor.crash()
+    floor.read()
+
+    assert floor.plan.memory.attempts == 1
 
 
 def test_what_was_there_before_the_lock_is_no_attempt() -> None:
