@@ -162,8 +162,8 @@ class Desk:
         }
         self.home.config.write_bytes(msgspec.json.encode(document))
 
-    def start(self, *, wait: bool = True) -> None:
-        """Start the guard; with `wait`, return once it guards."""
+    def start(self, *, settle: bool = True) -> None:
+        """Start the guard; returns once it guards and, with `settle`, everything came to rest."""
         self.starts += 1
         self.ending = None
         ready = threading.Event()
@@ -171,10 +171,9 @@ class Desk:
         self._thread.start()
         if not ready.wait(PATIENCE_S) or self._failure is not None:
             raise AssertionError("the guard did not start") from self._failure
-        if wait:
-            self.until(lambda: self.ended or self._guards(), "the guard guards")
-            assert not self.ended, self.describe()
-            self.settle()
+        self.until(lambda: self.ended or self._guards(), "the guard guards")
+        assert not self.ended, self.describe()
+        self.settle(reducing=not settle)
 
     def _guards(self) -> bool:
         return self.guard.ready and self.status()["link"]["state"] == "live"
@@ -253,9 +252,21 @@ class Desk:
         self.sound = False
         epoch = self.actor(actor)["epoch"]
         order()
+        self.until(lambda: self._serves(actor, epoch), f"{actor} is replaced")
+
+    def _serves(self, actor: str, epoch: int) -> bool:
+        now = self.actor(actor)
+        if now["state"] == "restarting":  # not for the first time: it waits for its time on our clock
+            self.pass_time(0.1)
+        return now["epoch"] > epoch and now["state"] == "running"
+
+    def wear_out(self, actor: str) -> None:
+        """Let an actor crash five times in 30 s, after which its supervisor gives it up."""
+        for _ in range(4):
+            self.crash(actor)
+        self.guard.supervisor.crash(actor)
         self.until(
-            lambda: (now := self.actor(actor))["epoch"] > epoch and now["state"] == "running",
-            f"{actor} is replaced",
+            lambda: self.actor(actor)["state"] not in ("running", "restarting"), f"{actor} is given up"
         )
 
     def actor(self, name: str) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Ways in which a rule could fall silent or a lockout leak, each of which once did."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.scenarios.desk import Desk, desk
+
+LOSS = {"daily_realized_loss": {"limit": -500}}
+
+
+def set_clock(d: Desk, by: timedelta) -> None:
+    """Set the machine's clock; the gateway's stays right."""
+    right = d.clock.wall
+
+    def wrong() -> object:
+        return right() + by
+
+    d.clock.wall = wrong  # type: ignore[method-assign, assignment]
+    d.pass_time(1)
+    d.settle()
+
+
+def test_a_clock_set_forward_does_not_keep_a_lockout_from_being_set() -> None:
+    """Given the machine's clock set a day ahead, when the day's limit is crossed, then it locks."""
+    with desk(LOSS) as d:
+        set_clock(d, timedelta(days=1, hours=8))
+        d.book(-600)
+        d.locked("daily_realized_loss")
+        d.day("-600.00")
+
+
+def test_a_clock_set_forward_before_a_restart_does_not_hide_the_days_loss() -> None:
+    """Given a day at -400 and a clock set a day ahead, when the guard is restarted and -200 more is lost,
+    then the day stands at -600 and is locked."""
+    with desk(LOSS) as d:
+        d.book(-400)
+        d.day("-400.00")
+        d.stop()
+        set_clock(d, timedelta(days=1, hours=8))
+        d.start()
+        d.day("-400.00")
+        d.book(-200)
+        d.locked("daily_realized_loss")
+        d.day("-600.00")
