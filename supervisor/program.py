@@ -41,6 +41,7 @@ from actors.persistence import keys
 from actors.persistence.keys import history_id
 from actors.persistence.store import Store
 from actors.timers.actor import Beat, Registry, Subscribe, first_state
+from actors.timers.clock import TrustedClock
 from actors.trading_day import TradingCalendar
 from actors.worker import Address
 from config.settings import Settings
@@ -95,11 +96,12 @@ class Program(SilentHooks):
         on_scan: Callable[[], None] | None = None,
         on_phase: Callable[[str], None] | None = None,
     ) -> None:
-        self.settings, self.home, self.clock, self.store = settings, home, clock, store
+        self.settings, self.home, self.store = settings, home, store
         self.first_start = first_start
         # Read before the persistence actor owns the file.
         self.stored_directory = store.meta(DIRECTORY)
         self.board = Board()
+        self.clock: Clock = TrustedClock(clock, self.board)
         self.calendar = TradingCalendar.of(settings)
         self.armed: dict[str, Armed] = {}
         self.found: tuple[AccountReport, ...] = ()
@@ -121,10 +123,12 @@ class Program(SilentHooks):
         self._rules_told = False
         self._nursery: trio.Nursery | None = None
         self.supervisor = Supervisor(trunk(lambda: self.parts), clock, self)
-        self.loop = GatewayLoop(make_gateway(settings, clock), self._options(), self._outlets(), clock)
+        gateway = make_gateway(settings, self.clock)
+        self.loop = GatewayLoop(gateway, self._options(), self._outlets(), self.clock)
         self.parts = Parts(
             settings,
             self.calendar,
+            self.clock,
             clock,
             self.board,
             store,

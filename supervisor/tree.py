@@ -55,6 +55,9 @@ class Parts:
     settings: Settings
     calendar: TradingCalendar
     clock: Clock
+    """Trusted time, as timers publish it."""
+    machine: Clock
+    """The machine's own, for timers alone."""
     board: Board
     store: Store
     home: Home
@@ -139,7 +142,7 @@ def _persistence(parts: Parts, kept: object) -> Actor:
 def _timers(parts: Parts, kept: object) -> Actor:
     to = TimersNeighbours(parts.address("persistence"), parts.address("notices"), parts.address("connection"))
     known = kept if isinstance(kept, TimersState) else None
-    return TimersActor(known, parts.timers, parts.timers_serve, to, parts.clock, parts.board)
+    return TimersActor(known, parts.timers, parts.timers_serve, to, parts.machine, parts.board)
 
 
 def _notices(parts: Parts, kept: object) -> Actor:

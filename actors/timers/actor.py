@@ -83,6 +83,8 @@ class TimersView(Struct, frozen=True):
 
     now: datetime
     """Trusted time."""
+    mono: float
+    """The monotonic second at which it was `now`."""
     wall: datetime
     contact: bool
     """The gateway's time is known."""
@@ -341,6 +343,7 @@ class TimersActor(Actor):
         assert state.before is not None and state.edge is not None
         view = TimersView(
             now.wall,
+            now.mono,
             state.before.wall,
             state.trust.contact,
             state.edge,
