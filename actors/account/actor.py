@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors.board import Board
 from actors.clock import Clock
+from actors.connection.port import REBORN
 from actors.logs import checkpoint, get_logger
 from actors.messages import (
     AccountChanged,
@@ -57,6 +58,7 @@ from actors.rules.rule import AnyRule, Wake
 from actors.worker import Actor, Address
 
 from .apply import apply, lasting_disputes
+from .ledger import Ledger
 from .state import AccountEvent, AccountState, Days, Step
 from .view import snapshot_of
 
@@ -99,6 +101,17 @@ class Neighbours(Struct, frozen=True):
     notices: Address
 
 
+def _after(first: AccountState, seen: AccountSnapshot) -> AccountState:
+    """The state of the daemon's start for an incarnation that inherits none, brought up to what was last
+    told: rules take no snapshot numbered below one they know, and the day may be another by now."""
+    return msgspec.structs.replace(
+        first,
+        seq=max(first.seq, seen.seq),
+        ledger=Ledger(seen.day, seen.day_start),
+        own_fills={**first.own_fills, **{b.fill.id: b.own for b in seen.fills}},
+    )
+
+
 class AccountActor(Actor):
     """Owner of positions, orders, fills, day P&L and marks of one account."""
 
@@ -118,8 +131,9 @@ class AccountActor(Actor):
         self._account, self._name, self._days = account, name, days
         self._rules, self._to, self._limits = rules, neighbours, limits
         self._clock, self._board = clock, board
-        self._state = kept if kept is not None else first
-        self._reborn = kept is not None
+        seen = board.read(("snapshot", name), AccountSnapshot)
+        self._reborn = kept is not None or seen is not None
+        self._state = kept or (first if seen is None else _after(first, seen))
         self._sides: dict[str, Side] = {}
         self._watched: tuple[ContractId, ...] = ()
         self._asked_price: dict[ContractId, float] = {}
@@ -129,7 +143,7 @@ class AccountActor(Actor):
     def started(self) -> None:
         self._publish("start", None, frozenset(Wake))
         if self._reborn:
-            self._read("the account actor was restarted")
+            self._read(REBORN)
 
     def keep(self) -> AccountState:
         return self._state
@@ -245,6 +259,10 @@ class AccountActor(Actor):
         return snapshot
 
     def _tick(self, now: Now) -> None:
+        reset = self._days.previous_reset(now.wall)
+        if reset > self._state.ledger.since:
+            # The word of the new day was lost: without it no fill of that day would ever count.
+            self._event(DayReset(self._days.trading_day(now.wall), reset, missed=True))
         snapshot = self._number("time", now.wall, now)
         crossed = self._crossed(snapshot)
         for rule in self._rules:

@@ -20,7 +20,15 @@ from actors.connection.generation import Generation, GenerationEars
 from actors.connection.ingest import Ingest
 from actors.connection.login import DENIED_FOR, Login
 from actors.connection.options import Options, Outlets
-from actors.connection.port import Gateway, GatewayError, GuardAccount, LoginDenied, NoAnswer, Unauthorized
+from actors.connection.port import (
+    REBORN,
+    Gateway,
+    GatewayError,
+    GuardAccount,
+    LoginDenied,
+    NoAnswer,
+    Unauthorized,
+)
 from actors.connection.reads import REQUESTS_EACH, Failure, Reads, Spawn
 from actors.connection.records import Records
 from actors.connection.roster import Roster
@@ -47,8 +55,6 @@ WHOLE_EVERY = 60.0
 """Seconds between two steady reads of the whole trading day; the others read the last minutes."""
 PRICE_EVERY = 5.0
 MALFORMED_READ_EVERY = 1.0
-REBORN = "reborn"
-"""The `why` of a read with which a reborn account also wants link, records and quotes again."""
 
 
 class Keeper:

@@ -29,6 +29,9 @@ from actors.messages import (
     PositionReport,
 )
 
+REBORN = "reborn"
+"""The `why` of a read with which a reborn account also wants link, records and quotes again."""
+
 
 class GatewayError(Exception):
     """A request to the gateway that brought no usable answer."""

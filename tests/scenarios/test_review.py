@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.scenarios.desk import Desk, desk
+from tests.scenarios.desk import A, Desk, chicago, desk
 
 LOSS = {"daily_realized_loss": {"limit": -500}}
 
@@ -43,3 +43,27 @@ def test_a_clock_set_forward_before_a_restart_does_not_hide_the_days_loss() -> N
         d.book(-200)
         d.locked("daily_realized_loss")
         d.day("-600.00")
+
+
+def test_an_account_that_inherits_nothing_is_judged_as_before() -> None:
+    """Given an account actor that crashed three times in a row and so starts from nothing, when the limit is
+    crossed, then it locks; the day, also a later one than that of the daemon's start, still counts."""
+    with desk(LOSS) as d:
+        d.sound = False
+        d.tick(20)
+        d.advance_to(chicago(2026, 3, 5, 10))
+        d.book(-100)
+        d.day("-100.00")
+        name = f"account/{A}"
+        epoch = d.actor(name)["epoch"]
+        for _ in range(3):
+            d.guard.supervisor.crash(name)
+        while d.actor(name)["epoch"] < epoch + 3 or d.actor(name)["state"] != "running":
+            d.pass_time(0.2)
+        d.settle()
+        d.day("-100.00")
+        assert d.status()["link"]["state"] == "live"
+
+        d.book(-450)
+        d.locked("daily_realized_loss")
+        d.day("-550.00")
