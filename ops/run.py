@@ -221,6 +221,8 @@ def install(group):
 def main(argv):
     argv = argv or ["--help"]
     verb = VERBS.get(argv[0])
+    if verb and verb[0].endswith(".py") and not (ROOT / verb[0]).exists():
+        sys.exit("cannot run %s: it is not part of this version yet (see ops/docs/changelog.md)." % argv[0])
     ensure("dev" if verb else "run")
     if verb:
         os.chdir(str(ROOT))
