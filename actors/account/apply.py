@@ -22,7 +22,6 @@ from actors.messages import (
     Now,
     Order,
     OrderChanged,
-    OrderId,
     PositionChanged,
     Quoted,
     Rebased,
@@ -36,7 +35,6 @@ from .reading import take_read
 from .state import (
     DISPUTE_ALERT_S,
     FILLED,
-    FINISHED_ORDERS_KEPT,
     NO_MARK,
     NOTHING,
     AccountEvent,
@@ -46,6 +44,7 @@ from .state import (
     PendingClose,
     SeenOrder,
     Step,
+    finish,
 )
 
 
@@ -153,24 +152,18 @@ def _voided(state: AccountState, fill: Fill, cause: str) -> Step:
 def _order_changed(state: AccountState, event: OrderChanged) -> Step:
     order = event.order
     known = state.orders.get(order.id)
-    if known is not None and _older(order, known.order):
+    if order.id in state.finished or (known is not None and _older(order, known.order)):
         return Step(state, NOTHING, f"order:{order.id}")
-    orders = {**state.orders, order.id: SeenOrder(order, event.mono)}
+    orders, finished = {**state.orders, order.id: SeenOrder(order, event.mono)}, state.finished
     if order.status in TERMINAL:
-        orders = _forget_finished(orders)
-    new = msgspec.structs.replace(state, orders=orders)
+        del orders[order.id]
+        finished = finish(finished, (order.id,))
+    new = msgspec.structs.replace(state, orders=orders, finished=finished)
     return Step(new, frozenset({Wake.ORDER}), f"order:{order.id}", order.updated_at)
 
 
 def _older(order: Order, known: Order) -> bool:
-    return known.status in TERMINAL or order == known or order.updated_at < known.updated_at
-
-
-def _forget_finished(orders: dict[OrderId, SeenOrder]) -> dict[OrderId, SeenOrder]:
-    finished = [i for i, seen in orders.items() if seen.order.status in TERMINAL]
-    for order in finished[: max(0, len(finished) - FINISHED_ORDERS_KEPT)]:
-        del orders[order]
-    return orders
+    return order == known or order.updated_at < known.updated_at
 
 
 def _position_changed(state: AccountState, event: PositionChanged) -> Step:

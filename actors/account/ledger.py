@@ -88,6 +88,14 @@ def take_out(ledger: Ledger, fill: FillId) -> Ledger:
     )
 
 
+def merged(known: Fill, copy: Fill) -> Fill:
+    """The known fill with the P&L and the fees that either copy gave."""
+    pnl, fees = known.pnl if copy.pnl is None else copy.pnl, max(known.fees, copy.fees)
+    if (pnl, fees) == (known.pnl, known.fees):
+        return known
+    return msgspec.structs.replace(known, pnl=pnl, fees=fees)
+
+
 def complete(ledger: Ledger, fill: Fill) -> Ledger:
     """A second copy of a known fill: keep the P&L and the fees that either way gave.
 
@@ -96,18 +104,15 @@ def complete(ledger: Ledger, fill: Fill) -> Ledger:
     found = ledger.find(fill.id)
     if found is None:
         return ledger
-    old = found.fill
-    merged = msgspec.structs.replace(
-        old, pnl=old.pnl if fill.pnl is None else fill.pnl, fees=max(old.fees, fill.fees)
-    )
-    if merged == old:
+    old, both = found.fill, merged(found.fill, fill)
+    if both == old:
         return ledger
     return msgspec.structs.replace(
         ledger,
         booked=tuple(
-            msgspec.structs.replace(b, fill=merged) if b.fill.id == fill.id else b for b in ledger.booked
+            msgspec.structs.replace(b, fill=both) if b.fill.id == fill.id else b for b in ledger.booked
         ),
-        realized=ledger.realized - result(old) + result(merged),
+        realized=ledger.realized - result(old) + result(both),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -14,7 +15,6 @@ from actors.messages import (
     ContractId,
     Fill,
     FillId,
-    OrderId,
     PositionReport,
 )
 from actors.rules.rule import Wake
@@ -22,7 +22,7 @@ from actors.rules.rule import Wake
 from . import ledger as books
 from .booking import book, count
 from .holdings import adopt
-from .state import AccountState, Days, Dispute, SeenOrder, Step
+from .state import AccountState, Days, Dispute, SeenOrder, Step, finish
 
 
 def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
@@ -42,10 +42,11 @@ def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
         new, more, drift = _settle(new, contract, reported.get(contract), missed, event, days)
         booked.extend(more)
         drifted.extend(drift)
-    in_order = tuple(sorted(new.ledger.booked, key=lambda b: _when(b.fill)))
-    new = msgspec.structs.replace(new, ledger=msgspec.structs.replace(new.ledger, booked=in_order))
-    orders = _orders_read(new, event)
-    new = msgspec.structs.replace(new, orders=orders, read_mono=max(state.read_mono, event.started_mono))
+    if not _in_order(new.ledger.booked):
+        in_order = tuple(sorted(new.ledger.booked, key=lambda b: _when(b.fill)))
+        new = msgspec.structs.replace(new, ledger=msgspec.structs.replace(new.ledger, booked=in_order))
+    new = _orders_read(new, event)
+    new = msgspec.structs.replace(new, read_mono=max(state.read_mono, event.started_mono))
     last = max((b.fill for b in booked), key=_when, default=None)
     open_disputes = ", ".join(sorted(new.disputes))
     return Step(
@@ -65,14 +66,22 @@ def _when(fill: Fill) -> tuple[datetime, FillId]:
     return fill.at, fill.id
 
 
+def _in_order(fills: tuple[BookedFill, ...]) -> bool:
+    times = [booked.fill.at for booked in fills]
+    if any(map(operator.eq, times, times[1:])):  # ids decide between equal times
+        return False
+    return not any(map(operator.gt, times, times[1:]))
+
+
 def _complete(state: AccountState, fills: Iterable[Fill]) -> tuple[AccountState, list[Fill]]:
     """Money that a second copy completes, and fills that were voided meanwhile."""
     ledger, completed = state.ledger, list[Fill]()
+    counted = {booked.fill.id: booked.fill for booked in ledger.booked}
     for fill in fills:
         if fill.voided and fill.id not in ledger.voided:
             ledger = books.void(ledger, fill.id)
             completed.append(fill)
-        elif fill.id in ledger.known:
+        elif fill.id in counted and books.merged(counted[fill.id], fill) != counted[fill.id]:
             merged = books.complete(ledger, fill)
             if merged is not ledger and (found := merged.find(fill.id)):
                 completed.append(found.fill)
@@ -196,15 +205,16 @@ def _heard_since(state: AccountState, contract: ContractId, mono: float) -> bool
     )
 
 
-def _orders_read(state: AccountState, event: BrokerSnapshot) -> dict[OrderId, SeenOrder]:
+def _orders_read(state: AccountState, event: BrokerSnapshot) -> AccountState:
     later = {i: seen for i, seen in state.orders.items() if seen.mono >= event.started_mono}
-    finished = {i: seen for i, seen in state.orders.items() if seen.order.status in TERMINAL}
+    final = [order.id for order in event.orders if order.status in TERMINAL and order.id not in later]
+    finished = finish(state.finished, final) if final else state.finished
     read = {
         order.id: SeenOrder(order, event.started_mono)
         for order in event.orders
         if order.id not in later and order.id not in finished
     }
-    return {**finished, **read, **later}
+    return msgspec.structs.replace(state, orders={**read, **later}, finished=finished)
 
 
 def _changed_by_read(old: AccountState, new: AccountState, fills: bool) -> frozenset[Wake]:

@@ -7,6 +7,7 @@ fills in the same day give the same state, whether they came by stream or by a r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Protocol
 
@@ -112,6 +113,9 @@ class AccountState(Struct, frozen=True, gc=False):
     """What was open when the trading day began, as far as known."""
     marks: dict[ContractId, Mark] = {}
     orders: dict[OrderId, SeenOrder] = {}
+    """Those that are not final; suspended ones are among them."""
+    finished: dict[OrderId, None] = {}
+    """The last orders that became final, oldest first; set apart, for every event looks at `orders`."""
     disputes: dict[ContractId, Dispute] = {}
     own: dict[ContractId, PendingClose] = {}
     own_fills: dict[FillId, OwnClose] = {}
@@ -159,3 +163,11 @@ def opening(
     return AccountState(
         account, name, Ledger(day, start), seq=first_seq, session_since=session_since or now.wall
     )
+
+
+def finish(known: dict[OrderId, None], more: Iterable[OrderId]) -> dict[OrderId, None]:
+    """Remember that these orders are final; the oldest of too many are forgotten."""
+    finished = known | dict.fromkeys(more)
+    for order in tuple(finished)[: max(0, len(finished) - FINISHED_ORDERS_KEPT)]:
+        del finished[order]
+    return finished
