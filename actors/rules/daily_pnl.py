@@ -33,8 +33,9 @@ from actors.money import money_text
 from config.settings import DailyRealizedLoss, DailyRealizedProfit
 
 from . import sandbox
+from .day_fold import DayFold
 from .episodes import UNNUMBERED, Episodes, covered, follow, near_alerts, on_day
-from .exposure import in_order, working
+from .exposure import working
 from .locks import Resets, asked_for, lock_for
 from .machine import Machine, breaches_of
 from .rule import Bound, Judgement, Measure, Probe, Wake
@@ -59,6 +60,14 @@ class Crossing(Struct, frozen=True, gc=False):
         return f"fill:{self.booked.fill.id}"
 
 
+class Closed(Struct, frozen=True, gc=False):
+    """The closed P&L of a day, and the fills that took it over the limit."""
+
+    total: Money = 0
+    over: bool = False
+    crossings: tuple[Crossing, ...] = ()
+
+
 class DailyPnl(Machine[Episodes]):
     """The machine of both rules; a subclass says which side, and from where on."""
 
@@ -78,6 +87,7 @@ class DailyPnl(Machine[Episodes]):
         self._open_counts, self._message = include_unrealized, message
         near = () if alert_at is None else (self._bound(share_of(limit, alert_at)),)
         self._bounds = (self._bound(limit), *near) if include_unrealized else ()
+        self._closed = DayFold(Closed(), self._closed_with)
 
     def initial(self) -> Episodes:
         return Episodes()
@@ -120,15 +130,16 @@ class DailyPnl(Machine[Episodes]):
 
     def _crossings(self, snapshot: AccountSnapshot) -> list[Crossing]:
         """Each fill of the day that took the closed P&L over the limit."""
-        found, total, over = list[Crossing](), 0, False
-        for booked in in_order(snapshot.fills):
-            total += (booked.fill.pnl or 0) - booked.fill.fees
-            was, over = over, self.side.beyond(total, self._limit)
-            if over and not was:
-                found.append(Crossing(booked, total, lasts=True))
-            elif was and not over:
-                found[-1] = msgspec.structs.replace(found[-1], lasts=False)
-        return found
+        return list(self._closed.of(snapshot.fills).crossings)
+
+    def _closed_with(self, day: Closed, booked: BookedFill) -> Closed:
+        total = day.total + (booked.fill.pnl or 0) - booked.fill.fees
+        found, was, over = day.crossings, day.over, self.side.beyond(total, self._limit)
+        if over and not was:
+            found = (*found, Crossing(booked, total, lasts=True))
+        elif was and not over:
+            found = (*found[:-1], msgspec.structs.replace(found[-1], lasts=False))
+        return Closed(total, over, found)
 
     def _lasting(
         self, state: Episodes, snapshot: AccountSnapshot, crossings: list[Crossing]

@@ -7,6 +7,8 @@ a rule closed or reduced count as losses too; those that a lockout flattened do 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from actors.messages import AccountSnapshot, BookedFill, Figure, Money, Now, OrderId, OwnClose
@@ -15,8 +17,8 @@ from config.settings import CooldownAfterLoss
 from config.values import duration_text
 
 from . import sandbox
+from .day_fold import DayFold
 from .episodes import Episodes
-from .exposure import in_order
 from .locks import Resets
 from .rests import Rest, Resting
 from .rule import Probe
@@ -31,6 +33,16 @@ class Closing(Struct, frozen=True, gc=False):
     """The deepest result of the order's earlier fills; None at its first."""
 
 
+class Closings(Struct, frozen=True, gc=False):
+    """The day's closing fills; opening halves and lockouts' closes left out."""
+
+    newest: Closing | None = None
+    deep: tuple[Closing, ...] = ()
+    """Those that reached a tier which their order had not reached before."""
+    orders: Mapping[OrderId, tuple[Money, Money]] = {}
+    """The result of each order that closed, so far, and the deepest that it was."""
+
+
 class LossCooldownRule(Resting):
     """RULE-007."""
 
@@ -39,13 +51,12 @@ class LossCooldownRule(Resting):
     def __init__(self, config: CooldownAfterLoss, calendar: Resets) -> None:
         super().__init__(calendar, flatten=config.flatten)
         self._tiers = sorted(config.tiers, key=lambda tier: tier.loss)  # the deepest first
+        self._closings = DayFold(Closings(), self._closed_with)
 
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
         found = list[Rest]()
-        for closing in _closings(snapshot):
-            tier = next((t for t in self._tiers if closing.result <= t.loss), None)
-            if tier is None or (closing.before is not None and closing.before <= tier.loss):
-                continue
+        for closing in self._closings.of(snapshot.fills).deep:
+            tier = next(t for t in self._tiers if closing.result <= t.loss)
             value, limit = money_text(closing.result), money_text(tier.loss)
             breach = self.begun_by(
                 closing.booked,
@@ -57,12 +68,30 @@ class LossCooldownRule(Resting):
             found.append(Rest(breach, tier.cooldown))
         return found
 
+    def _closed_with(self, day: Closings, booked: BookedFill) -> Closings:
+        fill = booked.fill
+        if fill.pnl is None or booked.own is OwnClose.LOCKOUT:
+            return day
+        total, before = day.orders.get(fill.order, (0, None))
+        result = total + fill.pnl - fill.fees
+        closing = Closing(booked, result, before)
+        deepest = result if before is None else min(result, before)
+        return Closings(
+            closing,
+            (*day.deep, closing) if self._reaches_a_tier(closing) else day.deep,
+            {**day.orders, fill.order: (result, deepest)},
+        )
+
+    def _reaches_a_tier(self, closing: Closing) -> bool:
+        tier = next((t for t in self._tiers if closing.result <= t.loss), None)
+        return tier is not None and (closing.before is None or closing.before > tier.loss)
+
     def figure(self, state: Episodes, snapshot: AccountSnapshot) -> Figure:
         """The newest closing order against the first tier."""
-        closings, first = _closings(snapshot), self._tiers[-1].loss
-        if not closings:
+        newest, first = self._closings.of(snapshot.fills).newest, self._tiers[-1].loss
+        if newest is None:
             return Figure(None, money_text(first), 0.0, None, None)
-        result = closings[-1].result
+        result = newest.result
         return Figure(money_text(result), money_text(first), max(0.0, result / first), None, None)
 
     def probe(self, now: Now) -> Probe:
@@ -75,17 +104,3 @@ class LossCooldownRule(Resting):
 
         first = self._tiers[-1].loss
         return Probe(closed(first), closed(first + 1))
-
-
-def _closings(snapshot: AccountSnapshot) -> list[Closing]:
-    """Closing fills with their order's running result; opening halves and lockouts' closes left out."""
-    results, deepest, found = dict[OrderId, Money](), dict[OrderId, Money](), list[Closing]()
-    for booked in in_order(snapshot.fills):
-        fill = booked.fill
-        if fill.pnl is None or booked.own is OwnClose.LOCKOUT:
-            continue
-        result = results.get(fill.order, 0) + fill.pnl - fill.fees
-        found.append(Closing(booked, result, deepest.get(fill.order)))
-        results[fill.order] = result
-        deepest[fill.order] = min(result, deepest.get(fill.order, result))
-    return found

@@ -7,6 +7,8 @@ begins the rest anew. A round turn that a lockout ended counts for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from actors.messages import (
@@ -23,8 +25,8 @@ from actors.money import money_text
 from config.settings import LossStreak
 
 from . import sandbox
+from .day_fold import DayFold
 from .episodes import Episodes
-from .exposure import in_order
 from .locks import Resets
 from .rests import Rest, Resting
 from .rule import Probe
@@ -38,6 +40,17 @@ class RoundTurn(Struct, frozen=True, gc=False):
     row: int
 
 
+class Turns(Struct, frozen=True, gc=False):
+    """The day's round turns."""
+
+    row: int = 0
+    """Losing ones in a row, now."""
+    too_many: tuple[RoundTurn, ...] = ()
+    """Losing ones that made the row too long, each."""
+    running: Mapping[ContractId, Money] = {}
+    """The result so far of round turns that are not finished."""
+
+
 class LossStreakRule(Resting):
     """Losing round turns in a row."""
 
@@ -46,18 +59,26 @@ class LossStreakRule(Resting):
     def __init__(self, config: LossStreak, calendar: Resets) -> None:
         super().__init__(calendar, flatten=True)
         self._losses, self._length = config.losses, config.lockout
+        self._turns = DayFold(Turns(), self._turned_with)
 
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
-        turns = _round_turns(snapshot)
-        row_now = turns[-1].row if turns else 0
-        found = [
-            Rest(self._breach(turn), self._length)
-            for turn in turns
-            if turn.row >= self._losses and turn.result < 0
-        ]
-        if found and row_now >= self._losses:
+        turns = self._turns.of(snapshot.fills)
+        found = [Rest(self._breach(turn), self._length) for turn in turns.too_many]
+        if found and turns.row >= self._losses:
             found[-1] = Rest(found[-1].breach, found[-1].length, lasts=True)
         return found
+
+    def _turned_with(self, turns: Turns, booked: BookedFill) -> Turns:
+        fill = booked.fill
+        result = turns.running.get(fill.contract, 0) + (fill.pnl or 0)
+        running = {**turns.running, fill.contract: 0 if booked.flat_after else result}
+        if not booked.flat_after or booked.own is OwnClose.LOCKOUT:
+            return Turns(turns.row, turns.too_many, running)
+        row = turns.row + 1 if result < 0 else 0 if result > 0 else turns.row
+        too_many = turns.too_many
+        if row >= self._losses and result < 0:
+            too_many = (*too_many, RoundTurn(booked, result, row))
+        return Turns(row, too_many, running)
 
     def _breach(self, turn: RoundTurn) -> Breach:
         return self.begun_by(
@@ -69,8 +90,7 @@ class LossStreakRule(Resting):
         )
 
     def figure(self, state: Episodes, snapshot: AccountSnapshot) -> Figure:
-        turns = _round_turns(snapshot)
-        row = turns[-1].row if turns else 0
+        row = self._turns.of(snapshot.fills).row
         left = str(max(0, self._losses - row))
         return Figure(str(row), str(self._losses), row / self._losses, left, None)
 
@@ -86,16 +106,3 @@ class LossStreakRule(Resting):
 
         losses = (-10_000,) * self._losses
         return Probe(lost(losses), lost((*losses[1:], 10_000)))
-
-
-def _round_turns(snapshot: AccountSnapshot) -> list[RoundTurn]:
-    running, found, row = dict[ContractId, Money](), list[RoundTurn](), 0
-    for booked in in_order(snapshot.fills):
-        fill = booked.fill
-        result = running.get(fill.contract, 0) + (fill.pnl or 0)
-        running[fill.contract] = 0 if booked.flat_after else result
-        if not booked.flat_after or booked.own is OwnClose.LOCKOUT:
-            continue
-        row = row + 1 if result < 0 else 0 if result > 0 else row
-        found.append(RoundTurn(booked, result, row))
-    return found

@@ -18,8 +18,8 @@ from actors.messages import AccountSnapshot, BookedFill, Figure, Notice, Now, Or
 from config.settings import TradeFrequencyLimit
 
 from . import sandbox
+from .day_fold import DayFold
 from .episodes import Episodes, near_alerts
-from .exposure import in_order
 from .locks import Resets
 from .machine import NO_FIGURE
 from .rests import Length, Rest, Resting
@@ -43,6 +43,23 @@ class Tier(Struct, frozen=True, gc=False):
         return 0 if self.window is None else bisect_right(times, at - self.window)
 
 
+class Crossing(Struct, frozen=True, gc=False):
+    """A trade that was one too many, for which limits, and how many each counted."""
+
+    booked: BookedFill
+    tiers: tuple[Tier, ...]
+    counts: dict[str, int]
+
+
+class Trades(Struct, frozen=True, gc=False):
+    """The trades of a day: one fill stands for each."""
+
+    times: tuple[datetime, ...] = ()
+    orders: frozenset[OrderId] = frozenset()
+    """Those counted; an order filled in parts is one trade."""
+    crossings: tuple[Crossing, ...] = ()
+
+
 class TradeFrequencyRule(Resting):
     """RULE-006."""
 
@@ -58,25 +75,23 @@ class TradeFrequencyRule(Resting):
             ("per_session", config.per_session, None, rest.per_session),
         )
         self._tiers = tuple(Tier(n, limit, w, length) for n, limit, w, length in tiers if limit is not None)
+        self._trades = DayFold(Trades(), self._traded_with)
 
     # ------------------------------------------------------------------------------ judge
 
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
-        counted = self._counted(snapshot)
-        times = [booked.fill.at for booked in counted]
+        trades = self._trades.of(snapshot.fills)
         found, newest = list[Rest](), dict[str, int]()
-        for place, booked in enumerate(counted, start=1):
-            counts = {t.name: place - t.left_out(times, booked.fill.at) for t in self._tiers}
-            crossed = [t for t in self._tiers if counts[t.name] == t.limit + 1]
-            if crossed:
-                newest.update((tier.name, len(found)) for tier in crossed)
-                found.append(self._rest(booked, crossed, counts))
-        above = [t.name for t in self._tiers if t.count(times, now.wall) > t.limit]
+        for crossing in trades.crossings:
+            newest.update((tier.name, len(found)) for tier in crossing.tiers)
+            found.append(self._rest(crossing))
+        above = [t.name for t in self._tiers if t.count(trades.times, now.wall) > t.limit]
         lasting = {newest[name] for name in above if name in newest}
         return [Rest(r.breach, r.length, place in lasting) for place, r in enumerate(found)]
 
-    def _rest(self, booked: BookedFill, crossed: list[Tier], counts: dict[str, int]) -> Rest:
-        longest = max(crossed, key=lambda tier: self._ends(tier, booked.fill.at))
+    def _rest(self, crossing: Crossing) -> Rest:
+        booked, counts = crossing.booked, crossing.counts
+        longest = max(crossing.tiers, key=lambda tier: self._ends(tier, booked.fill.at))
         breach = self.begun_by(
             booked,
             value=str(counts[longest.name]),
@@ -89,23 +104,37 @@ class TradeFrequencyRule(Resting):
     def _ends(self, tier: Tier, at: datetime) -> datetime:
         return at + tier.rest if isinstance(tier.rest, timedelta) else self._calendar.next_reset(at)
 
-    def _counted(self, snapshot: AccountSnapshot) -> list[BookedFill]:
-        """The fills that stand for one trade each: the first of an order, or the last of a round turn."""
-        fills = [b for b in in_order(snapshot.fills) if b.own is OwnClose.NO]
+    def _traded_with(self, trades: Trades, booked: BookedFill) -> Trades:
+        if not self._counts(booked) or booked.fill.order in trades.orders:
+            return trades
+        orders = trades.orders
+        if self._what != "round_turns":
+            orders = orders | {booked.fill.order}
+        at = booked.fill.at
+        times = (*trades.times, at)
+        counts = {t.name: len(times) - t.left_out(times, at) for t in self._tiers}
+        crossed = tuple(t for t in self._tiers if counts[t.name] == t.limit + 1)
+        crossings = (*trades.crossings, Crossing(booked, crossed, counts)) if crossed else trades.crossings
+        return Trades(times, orders, crossings)
+
+    def _counts(self, booked: BookedFill) -> bool:
+        """Whether the fill may stand for a trade: the first of an order, or the last of a round turn."""
+        if booked.own is not OwnClose.NO:
+            return False
         match self._what:
             case "round_turns":
-                return [booked for booked in fills if booked.flat_after]
+                return booked.flat_after
             case "entries":
-                return _first_of_orders([booked for booked in fills if booked.opened])
+                return bool(booked.opened)
             case "executions":
-                return _first_of_orders(fills)
+                return True
 
     # ------------------------------------------------------------------------------ figure, probe
 
     def alerts(
         self, episodes: Episodes, snapshot: AccountSnapshot, now: Now
     ) -> tuple[Episodes, tuple[Notice, ...]]:
-        times = [booked.fill.at for booked in self._counted(snapshot)]
+        times = self._trades.of(snapshot.fills).times
         used = dict[str, tuple[Fraction, str]]()
         for tier in self._tiers:
             count = tier.count(times, now.wall)
@@ -117,7 +146,7 @@ class TradeFrequencyRule(Resting):
 
     def figure(self, state: Episodes, snapshot: AccountSnapshot) -> Figure:
         """The tier of which most is used."""
-        times = [booked.fill.at for booked in self._counted(snapshot)]
+        times = self._trades.of(snapshot.fills).times
         if not self._tiers:
             return NO_FIGURE
         counts = [(tier.count(times, snapshot.now.wall), tier.limit) for tier in self._tiers]
@@ -142,13 +171,6 @@ class TradeFrequencyRule(Resting):
             else:
                 fills.append(sandbox.opening_fill(record, 2 * trade + 2, 1, at.wall))
         return tuple(story)
-
-
-def _first_of_orders(fills: list[BookedFill]) -> list[BookedFill]:
-    first = dict[OrderId, BookedFill]()
-    for booked in fills:
-        first.setdefault(booked.fill.order, booked)
-    return list(first.values())
 
 
 def _words(tier: Tier) -> str:
