@@ -16,7 +16,6 @@ from actors.logs import checkpoint, get_logger
 from actors.messages import (
     AccountId,
     AccountSnapshot,
-    Mode,
     ReadAccount,
     Reborn,
     StoreRuleState,
@@ -31,6 +30,9 @@ from .view import RuleView
 
 log = get_logger("riskd.rules")
 
+TRADED = ("fill:", "order:", "position:", "price:")
+"""Snapshots that trading causes. To say again there that a condition is still over would only delay what
+others say; with the next tick it is repeated all the same."""
 READ_AGAIN_S = 1.0
 """How long an asked read may take before it is asked again."""
 
@@ -67,11 +69,11 @@ class RuleActor(Actor):
         clock: Clock,
         board: Board,
         restored: bytes | None,
-        kept: Kept | None = None,
+        kept: object | None = None,
     ) -> None:
         self._account, self._name, self._built = account, name, built
         self._to, self._clock, self._board = neighbours, clock, board
-        if kept is not None:
+        if isinstance(kept, Kept):
             self._kept = kept
         else:
             rule = built.rule
@@ -95,19 +97,26 @@ class RuleActor(Actor):
         started = self._clock.mono()
         judged = self._built.rule.judge(self._kept.state, message, message.now)
         said = (judged.breaches, judged.demands, judged.lock, judged.notices, judged.condition_over)
+        evaluated = self._is_news(judged)
         self._say(message, judged, said)
-        if judged.breaches or message.cause.startswith("fill:"):
+        self._ask(message, judged)
+        if evaluated:
             took_us = round((self._clock.mono() - started) * 1e6)
             checkpoint(7, "rule evaluated", account=self._name, rule=self._built.name, took_us=took_us)
-        self._ask(message, judged)
         self._show(breached=bool(judged.breaches))
+
+    def _is_news(self, judged: Judgement[object]) -> bool:
+        """The first judgement, and each that sees other breaches: a line per fill and rule would cost the
+        close more than the judging does."""
+        said = self._kept.said
+        return said is None or (bool(judged.breaches) and judged.breaches != said[0])
 
     def _say(self, snapshot: AccountSnapshot, judged: Judgement[object], said: tuple[object, ...]) -> None:
         body = None
         if judged.state != self._kept.state:
             body = self._built.rule.encode(judged.state)
-        anything = any(said)
-        if anything or (self._kept.said is not None and said != self._kept.said):
+        repeated = said == self._kept.said and not any(said[:4]) and snapshot.cause.startswith(TRADED)
+        if (any(said) and not repeated) or (self._kept.said is not None and said != self._kept.said):
             self.send(
                 self._to.enforcement,
                 Verdict(
