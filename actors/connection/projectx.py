@@ -14,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote as url_quote
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -55,6 +57,7 @@ from actors.messages import (
     Outcome,
     PositionReport,
 )
+from config.fields import is_loopback
 
 quiet.silence()
 
@@ -67,7 +70,6 @@ from websockets.exceptions import WebSocketException  # noqa: E402
 
 SDK_LIMITER_OFF = 1_000_000_000
 """The SDK's own limiter would make an enforcement call wait up to 60 s; `Gate` does its work."""
-
 
 GOODBYE = 1.0
 """Seconds a peer gets to answer the closing of a hub; a frozen one never does."""
@@ -111,6 +113,7 @@ class ProjectXGateway:
         self._settings = settings
         self._clock = clock
         self._gate = Gate(settings.limits, clock)
+        reach_loopback_directly(settings.api_url, settings.user_hub_url, settings.market_hub_url)
         self._client = ProjectX(
             username=settings.username,
             api_key=settings.api_key,
@@ -330,6 +333,16 @@ class ProjectXGateway:
 
 
 # ---------------------------------------------------------------- hubs
+
+
+def reach_loopback_directly(*urls: str) -> None:
+    """A proxy of the environment is for the world outside; httpx and websockets use it for loopback, too."""
+    hosts = {urlsplit(url).hostname or "" for url in urls if is_loopback(url)}
+    for name in ("no_proxy", "NO_PROXY"):
+        known = [each for each in os.environ.get(name, "").split(",") if each]
+        missing = sorted(hosts - set(known))
+        if missing:
+            os.environ[name] = ",".join([*known, *missing])
 
 
 class _Hub(AsyncHubConnection):  # type: ignore[misc]  # the SDK is not type-checked here

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from actors.connection import codes, requests
@@ -78,6 +81,39 @@ def test_answer_to_a_close_is_confirmed_only_by_the_gateway_word(
 def test_text_of_a_refusal_carries_the_gateway_words() -> None:
     _, _, text = requests.outcome_of(CLOSE, {"success": False, "errorCode": 5, "errorMessage": "No price"})
     assert text == "the closing order was rejected: market closed or no price (gateway: No price)"
+
+
+NOW = datetime(2026, 7, 31, 12, 0, tzinfo=UTC)
+
+
+def token(claims: bytes) -> str:
+    return f"e30.{base64.urlsafe_b64encode(claims).rstrip(b'=').decode()}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [
+        (token(b'{"iat": 1000, "exp": 37000}'), 10),
+        (token(b'{"exp": %d}' % (int(NOW.timestamp()) + 7200)), 2),
+        (token(b'{"sub": "trader"}'), 24),
+        (token(b"no json"), 24),
+        ("not a token", 24),
+        ("a.!!!.b", 24),
+    ],
+)
+def test_life_of_a_token_is_read_from_the_gateways_own_clock(written: str, hours: int) -> None:
+    assert requests.token_life(written, NOW) == timedelta(hours=hours)
+
+
+def test_token_that_has_expired_lives_a_second_and_no_negative_time() -> None:
+    assert requests.token_life(token(b'{"iat": 5000, "exp": 1000}'), NOW) == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), (None, None), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)]
+)
+def test_retry_after_counts_only_in_seconds(header: str | None, seconds: float | None) -> None:
+    assert requests.retry_after(header) == seconds
 
 
 def call(kind: CallKind, **fields: object) -> Call:

@@ -318,7 +318,9 @@ def test_wrong_key_is_told_to_the_tree_and_never_as_a_link(sim: ThreadedSimulato
 
 def test_revoked_token_costs_a_close_nothing_but_a_login(sim: ThreadedSimulator, bench: Bench) -> None:
     account = bench.guard()
+    heard(sim, bench)
     trade(sim, 1)
+    account.wait(ContractRead)  # nothing else of ours is under way that could meet the 401 first
     fault(sim, "revoke_tokens")
     called = bench.call(CallKind.CLOSE, mnq(sim))
     assert (called.outcome, called.code) == (Outcome.CONFIRMED, 0)
@@ -336,6 +338,19 @@ def test_same_call_is_sent_once_and_answered_each_time(sim: ThreadedSimulator, b
     first = bench.call(CallKind.CLOSE, mnq(sim))
     bench.loop.submit(first.call, other := Inbox("reborn enforcement"))
     assert other.wait(type(first)) == first
+    calls: Any = sim.control({"op": "calls"})["calls"]
+    assert [each["path"] for each in calls].count("Position/closeContract") == 1
+
+
+def test_call_repeated_while_it_is_under_way_is_not_sent_again(sim: ThreadedSimulator, bench: Bench) -> None:
+    bench.guard()
+    trade(sim, 1)
+    fault(sim, "delay", path="Position/closeContract", times=1, seconds=0.2)
+    call, other = Call("receipt/1", A, CallKind.CLOSE, mnq(sim)), Inbox("reborn enforcement")
+    for asking in (bench.enforcement, bench.enforcement, other):
+        bench.loop.submit(call, asking)
+    assert other.wait(Called) == bench.enforcement.wait(Called)
+    assert len(bench.enforcement.all(Called)) == 1
     calls: Any = sim.control({"op": "calls"})["calls"]
     assert [each["path"] for each in calls].count("Position/closeContract") == 1
 

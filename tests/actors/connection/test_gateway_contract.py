@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -507,6 +508,24 @@ def test_reads_stand_back_after_a_429_while_a_close_goes_out(simulator: Threaded
             assert CLOCK.mono() - began >= 0.9
 
     asyncio.run(whole())
+
+
+def test_proxy_of_the_environment_is_not_asked_for_a_loopback_gateway(
+    simulator: ThreadedSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    async def whole() -> None:
+        async with logged_in(simulator) as (gateway, _):
+            hubs = await gateway.open_hubs(Listener())
+            await hubs.close()
+
+    asyncio.run(whole())
+    assert os.environ["no_proxy"] == "example.org,127.0.0.1"
+    monkeypatch.delenv("no_proxy")
 
 
 def test_token_and_key_appear_in_no_error_and_no_representation(simulator: ThreadedSimulator) -> None:
