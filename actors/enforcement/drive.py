@@ -28,6 +28,7 @@ from .attempts import count_attempts
 from .effects import AskRead, ReceiptChanged, TellAccount
 from .memory import OpenReceipt, Pursuit, Standing
 from .needs import Cancel, Close, Cut, Limits, Need, limits_of, met, needs_of
+from .order_calls import order_key
 from .orders import beside
 from .pursuit import (
     UNREAD_S,
@@ -117,7 +118,7 @@ def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, r
 
 def _drive_order(turn: Turn, snapshot: AccountSnapshot, order: Order, size: int | None, receipt: str) -> None:
     """Cancel an order, or cut what may still fill of it to `size`."""
-    key = managing.order_key(order.id)
+    key = order_key(order.id)
     before = turn.pursuits.get(key)
     if not may_change_order(before, snapshot, turn.now):
         return
@@ -144,7 +145,9 @@ def take_answer(turn: Turn, called: Called) -> None:
     receipt = turn.receipts.get(before.receipt)
     if receipt is not None:
         _record(turn, receipt, called)
-    turn.pursuits[key] = _alerted(turn, pursuit, _said(called))
+    if called.outcome is not Outcome.CONFIRMED:
+        pursuit = _alerted(turn, pursuit, _said(called))
+    turn.pursuits[key] = pursuit
     if pursuit.whole and not before.whole and called.call.kind is CallKind.PARTIAL_CLOSE:
         text = (
             f"partial close of {called.call.contract} is refused for good ({_said(called)}): closing it whole"

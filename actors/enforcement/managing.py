@@ -20,29 +20,22 @@ from actors.messages import (
     Flat,
     OffGrid,
     Order,
-    OrderId,
     OrderType,
     PositionView,
     StopAt,
     TargetAt,
 )
 
-from .memory import Pursuit, Wish
+from .memory import Wish
 from .needs import Limits
+from .order_calls import change, place
 from .orders import closing_side, is_ours, is_stop
-from .pursuit import may_change_order, may_place, sent_again
 from .turn import Turn
 from .verdicts import raise_demand
 
-CHANGE_EVERY_S = 1.0
-"""At most one change per protective order in this time."""
 OURS_KEPT = 100
 RULE = "trade_management"
 MOVABLE = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
-
-
-def order_key(order: OrderId) -> str:
-    return f"order {order}"
 
 
 def scope(contract: ContractId) -> str:
@@ -155,9 +148,9 @@ def _clear(turn: Turn, snapshot: AccountSnapshot, limits: Limits) -> set[str]:
         receipt = _receipt(turn, order.contract, (RULE,), ())
         lacking.add(receipt)
         if needless:
-            _change(turn, snapshot, receipt, order, CallKind.CANCEL)
+            change(turn, snapshot, receipt, order, CallKind.CANCEL)
         else:
-            _change(turn, snapshot, receipt, order, CallKind.MODIFY, total=abs(order.filled) + abs(size))
+            change(turn, snapshot, receipt, order, CallKind.MODIFY, total=abs(order.filled) + abs(size))
     return lacking
 
 
@@ -208,14 +201,14 @@ def _protect_stop(
     worse = [o for o in stops if o not in good and o.type in MOVABLE]
     for order in sorted(worse, key=lambda o: not is_ours(o)):
         if missing > 0:
-            _change(turn, snapshot, receipt, order, CallKind.MODIFY, stop=price, total=abs(order.size))
+            change(turn, snapshot, receipt, order, CallKind.MODIFY, stop=price, total=abs(order.size))
             missing -= abs(order.rest)
     if missing > 0:
         ours = next((o for o in good if is_ours(o)), None)
         if ours is not None:
-            _change(turn, snapshot, receipt, ours, CallKind.MODIFY, total=abs(ours.size) + missing)
+            change(turn, snapshot, receipt, ours, CallKind.MODIFY, total=abs(ours.size) + missing)
         elif not any(is_ours(o) for o in worse):
-            _place(turn, snapshot, receipt, position, OrderType.STOP, price, missing)
+            place(turn, snapshot, receipt, position, OrderType.STOP, price, missing)
     return {receipt}
 
 
@@ -229,7 +222,7 @@ def _give_way(
         return set()
     receipt = _receipt(turn, position.contract, (RULE,), ())
     for order in ours:
-        _change(turn, snapshot, receipt, order, CallKind.CANCEL)
+        change(turn, snapshot, receipt, order, CallKind.CANCEL)
     return {receipt}
 
 
@@ -245,12 +238,12 @@ def _protect_target(
         if limits:
             return set()
         receipt = _receipt(turn, position.contract, (wish.rule,), _wished(turn, position.contract))
-        _place(turn, snapshot, receipt, position, OrderType.LIMIT, price, size)
+        place(turn, snapshot, receipt, position, OrderType.LIMIT, price, size)
         return {receipt}
     if abs(ours.rest) == size and ours.limit_price == price:
         return set()
     receipt = _receipt(turn, position.contract, (wish.rule,), _wished(turn, position.contract))
-    _change(turn, snapshot, receipt, ours, CallKind.MODIFY, limit=price, total=abs(ours.filled) + size)
+    change(turn, snapshot, receipt, ours, CallKind.MODIFY, limit=price, total=abs(ours.filled) + size)
     return {receipt}
 
 
@@ -274,79 +267,3 @@ def _at_or_better(order: Order, record: Contract, ticks: int, size: int) -> bool
     except OffGrid:
         return False
     return there >= ticks if size > 0 else there <= ticks
-
-
-# ------------------------------------------------------------------------------ calls
-
-
-def _change(
-    turn: Turn,
-    snapshot: AccountSnapshot,
-    receipt: str,
-    order: Order,
-    kind: CallKind,
-    *,
-    stop: float | None = None,
-    limit: float | None = None,
-    total: int = 0,
-) -> None:
-    """Change or cancel an order; a change at most once a second."""
-    key = order_key(order.id)
-    before = turn.pursuits.get(key)
-    if kind is CallKind.CANCEL:
-        may = may_change_order(before, snapshot, turn.now)
-    else:
-        may = _may_move(before, turn.now.mono)
-    if not may:
-        return
-    if stop is not None and order.type is OrderType.STOP_LIMIT and order.limit_price is not None:
-        limit = order.limit_price + (stop - (order.stop_price or stop))
-    failures, alerted, _ = sent_again(before, 0, kind)
-    call = turn.call(
-        receipt,
-        kind,
-        order.contract,
-        size=total,
-        order=order.id,
-        stop_price=stop,
-        limit_price=limit,
-        protective=kind is CallKind.CANCEL,
-    )
-    moved = (
-        0 if kind is CallKind.MODIFY and before is not None and before.call.stop_price != stop else failures
-    )
-    turn.pursuits[key] = Pursuit(call, receipt, turn.now.mono, failures=moved, alerted_mono=alerted)
-
-
-def _may_move(before: Pursuit | None, mono: float) -> bool:
-    if before is None:
-        return True
-    return not before.flying and mono >= before.retry_mono and mono - before.sent_mono >= CHANGE_EVERY_S
-
-
-def _place(
-    turn: Turn,
-    snapshot: AccountSnapshot,
-    receipt: str,
-    position: PositionView,
-    type_: OrderType,
-    price: float,
-    size: int,
-) -> None:
-    name = "stop" if type_ is OrderType.STOP else "target"
-    key = f"{name} {position.contract}"
-    before = turn.pursuits.get(key)
-    if not may_place(before, snapshot, turn.now, turn.settle_s):
-        return
-    failures, alerted, _ = sent_again(before, 0, CallKind.PLACE)
-    call = turn.call(
-        receipt,
-        CallKind.PLACE,
-        position.contract,
-        size=-size if position.size > 0 else size,
-        order_type=type_,
-        stop_price=price if type_ is OrderType.STOP else None,
-        limit_price=None if type_ is OrderType.STOP else price,
-        protective=type_ is OrderType.STOP,
-    )
-    turn.pursuits[key] = Pursuit(call, receipt, turn.now.mono, failures=failures, alerted_mono=alerted)

@@ -110,7 +110,8 @@ class Floor:
     ) -> list[Call]:
         """What a rule says of the account as it is (or of an older snapshot)."""
         judged = snapshot or self.desk.snapshot("time")
-        verdict = Verdict(ACCOUNT, rule, mode, judged.seq, breaches, demands, lock, (), judged, **more)
+        notices = more.pop("notices", ())
+        verdict = Verdict(ACCOUNT, rule, mode, judged.seq, breaches, demands, lock, notices, judged, **more)
         return self.take(verdict)
 
     def lock(

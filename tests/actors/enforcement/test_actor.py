@@ -347,6 +347,20 @@ def test_restarted_daemon_has_its_lockouts_before_any_event(office: Office) -> N
         assert len(again.persistence.all(StoreLockout)) == 1
 
 
+def test_damaged_journal_is_told_and_its_good_part_used(office: Office) -> None:
+    with office.open() as actor:
+        actor.handle.tell(office.lost_day())
+        actor.settle()
+    office.journal.close()
+    (only,) = office.folder.iterdir()
+    only.write_bytes(only.read_bytes() + b"torn")
+    again = Office(office.folder)
+
+    with again.open():
+        assert [one.rule for one in again.view.lockouts] == [RULE]
+        assert [m.notice.key for m in again.notices.all(Alert)] == ["enforcement/journal/damaged"]
+
+
 def test_lockouts_of_the_store_are_in_force_where_there_is_no_journal(office: Office) -> None:
     stored = Lockout(ACCOUNT, "store", LockKind.CONDITION, MORNING, None, "lockouts may be lost", False, None)
     with office.open(stored=(stored,)) as actor:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.enforcement.journal import Journal
+from actors.enforcement.journal import HEAD, Journal
 from actors.enforcement.memory import Memory, Standing
 from actors.messages import AccountId, ContractId, Flat
 
@@ -120,6 +121,37 @@ def test_disk_that_refuses_is_remembered_and_protection_goes_on(tmp_path: Path) 
     assert Journal(folder, ACCOUNT).read() == a_memory(2)
 
 
+def test_memory_of_another_version_is_passed_over(tmp_path: Path) -> None:
+    """A good record that says something else is damage, not a crash."""
+    journal = Journal(tmp_path, ACCOUNT)
+    journal.write(a_memory(1))
+    journal.close()
+    body = b"\x81\xa1x\x01"
+    head = HEAD.pack(len(body), zlib.crc32(body))
+    (tmp_path / "1001.2.journal").write_bytes(head + body)
+
+    after = Journal(tmp_path, ACCOUNT)
+
+    assert after.read() == a_memory(1)
+    assert after.damaged == len(body)
+
+
+def test_half_a_record_is_followed_by_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle of a record."""
+    journal = Journal(tmp_path, ACCOUNT)
+    journal.write(a_memory(1))
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[: len(data) // 2]))
+    assert not journal.write(a_memory(2))
+    assert not journal.write(a_memory(3))
+    monkeypatch.undo()
+
+    assert journal.write(a_memory(4))
+
+    assert Journal(tmp_path, ACCOUNT).read() == a_memory(4)
+    assert len(files(tmp_path)) == 1
+
+
 def test_what_loosens_is_not_remembered_unless_it_was_written(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "gone", ACCOUNT)
     journal.write(a_memory(1))
@@ -157,7 +189,7 @@ def test_demand_that_can_no_longer_be_taken_back_is_removed_from_the_disk(tmp_pa
 WRITER = """
 import sys
 from pathlib import Path
-from actors.enforcement.journal import Journal
+from actors.enforcement.journal import HEAD, Journal
 from actors.enforcement.memory import Memory
 from actors.messages import AccountId
 journal = Journal(Path(sys.argv[1]), AccountId(1001))

@@ -194,6 +194,39 @@ def test_target_is_a_limit_unless_the_trader_has_one() -> None:
     assert wish(other, target=5810.0) == []
 
 
+def test_target_follows_price_and_size() -> None:
+    floor = long_es()
+    wish(floor, target=5810.0)
+    answered(floor)
+    floor.wait(1.1)
+
+    floor.desk.buy("ES", 1, 5800.0)
+    wish(floor, target=5812.0, size=2)
+    answered(floor)
+
+    assert [(o.limit_price, o.rest) for o in floor.desk.snapshot().orders] == [(5812.0, -2)]
+
+
+def test_target_that_moves_again_and_again_is_no_failure() -> None:
+    floor = long_es()
+    for tenth in range(8):
+        wish(floor, target=5810.0 + tenth)
+        answered(floor)
+        floor.wait(1.1)
+
+    assert len(floor.calls) == 8
+    assert floor.alerts == []
+
+
+def test_stop_between_two_ticks_is_taken_for_a_worse_one() -> None:
+    floor = long_es()
+    floor.place("ES", -1, stop=5798.1)
+
+    (call,) = wish(floor, stop=5795.0)
+
+    assert (call.kind, call.stop_price) == (CallKind.MODIFY, 5795.0)
+
+
 def test_breakeven_of_a_breach_stands_until_the_position_is_closed() -> None:
     """005 with action breakeven: the profit may be gone the next moment."""
     floor = long_es()

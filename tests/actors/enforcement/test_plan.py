@@ -14,6 +14,7 @@ from actors.enforcement.effects import (
     DemandRaised,
     Denied,
     LockoutSet,
+    StateSaid,
     TellAccount,
     Unlocked,
 )
@@ -26,6 +27,7 @@ from actors.messages import (
     Flat,
     LockKind,
     Mode,
+    Notice,
     OrderAtMost,
     OrderGone,
     OrderStatus,
@@ -162,6 +164,41 @@ def test_own_closes_are_announced_to_the_account_and_ended_when_verified() -> No
         CloseVerified(MNQ),
     ]
     assert [booked.own for booked in floor.desk.snapshot().fills] == [OwnClose.NO, OwnClose.LOCKOUT]
+
+
+def test_flatten_of_a_rule_without_a_lock_is_carried_through_and_then_over() -> None:
+    """001 with action flatten; a second breach while it is under way joins it."""
+    floor = Floor()
+    floor.buy("MNQ", 4)
+    floor.buy("ES", 2)
+    first, second = floor.breach("max_contracts"), floor.breach("max_contracts")
+
+    floor.say("max_contracts", AccountFlat(), breaches=(first,))
+    floor.say("max_contracts", AccountFlat(), breaches=(first, second))
+    floor.settle()
+    floor.say("max_contracts")
+
+    assert kinds(floor.calls) == [("close", "ES", 2), ("close", "MNQ", 4)]
+    assert floor.last.breaches == (first.id, second.id)
+    assert floor.buy("MNQ", 1) == []
+
+
+def test_notice_of_a_rule_goes_to_people_once_per_key() -> None:
+    floor = Floor()
+    notice = Notice("warning", "max_contracts", "4 of 5 contracts open", "2025-11-19/max_contracts/*/near/1")
+
+    for _ in range(2):
+        floor.say("max_contracts", notices=(notice,))
+
+    assert floor.alerts == [notice]
+
+
+def test_state_of_a_rule_that_came_with_its_verdict_is_stored() -> None:
+    floor = Floor()
+
+    floor.say("max_contracts", state=b"small")
+
+    assert [(said.rule, said.body) for said in floor.seen(StateSaid)] == [("max_contracts", b"small")]
 
 
 # ------------------------------------------------------------------------------ one contract
