@@ -334,8 +334,18 @@ class Program(SilentHooks):
             self.end(
                 Ending(1, f"a rule did not pass its self-test: {texts}", "this is a defect: please report it")
             )
+        self._forgive(armed)
         for rule, why in armed.failed.items():
             self.alert("critical", f"rule {rule} is not guarding {account.name}: {why}", f"unarmed/{rule}")
+
+    def _forgive(self, armed: Armed) -> None:
+        """Rules that were given up in an earlier life run again, or are not wanted any more: nobody else
+        would end the lock that stands for them."""
+        name = armed.guarded.name
+        view = self.board.read(("enforcement", name), EnforcementView)
+        for rule in () if view is None else view.given_up:
+            if rule not in armed.failed and f"account/{name}/rules/{rule}" not in self.given_up:
+                self._lock_for(name, rule, "the rule runs again", on=False)
 
     def _tell_rules(self) -> None:
         if self._rules_told or not self.armed:

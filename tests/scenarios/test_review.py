@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
+import pytest
+
+from tests.scenarios import desk as place
 from tests.scenarios.desk import A, Desk, chicago, desk
 
 LOSS = {"daily_realized_loss": {"limit": -500}}
@@ -67,3 +71,37 @@ def test_an_account_that_inherits_nothing_is_judged_as_before() -> None:
         d.book(-450)
         d.locked("daily_realized_loss")
         d.day("-550.00")
+
+
+def test_the_lock_for_a_rule_given_up_ends_when_a_restart_lets_it_run_again() -> None:
+    """Given a rule that kept crashing and an account locked for it, when the guard is restarted and the rule
+    runs, then the lock is over."""
+    with desk(LOSS) as d:
+        d.sound = False
+        rule = f"account/{A}/rules/daily_realized_loss"
+        while not d.guard.given_up:
+            epoch = d.actor(rule)["epoch"]
+            d.guard.supervisor.crash(rule)
+            while not d.guard.given_up and d.actor(rule)["epoch"] == epoch:
+                d.pass_time(0.2)
+        d.locked("supervisor")
+        d.stop()
+        d.start()
+        d.locked()
+
+
+def test_in_safe_mode_no_rule_runs_and_new_risk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an open position, when the guard is replaced in safe mode, then no rule has an actor, the
+    position stays, and what is added to it is closed."""
+    with desk(LOSS) as d:
+        d.buy("MNQ", 1)
+        d.holds(MNQ=1)
+        d.stop()
+        monkeypatch.setattr(place, "Guard", partial(place.Guard, safe_mode=True))
+        d.start()
+        d.locked("safe_mode")
+        assert [name for name in d.actors() if "/rules/" in name] == []
+        assert d.rule("daily_realized_loss")["state"] == "failed"
+
+        d.buy("MNQ", 2)
+        d.holds(MNQ=1)
