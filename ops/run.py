@@ -99,7 +99,12 @@ def candidates():
 
 
 def clean_environment():
-    return {k: v for k, v in os.environ.items() if k not in FOREIGN}
+    found = {k: v for k, v in os.environ.items() if k not in FOREIGN}
+    # Trust what the system trusts, as pip does: a company's own certificate is no reason to fail.
+    # Two names, because uv renamed the switch.
+    found.setdefault("UV_SYSTEM_CERTS", "1")
+    found.setdefault("UV_NATIVE_TLS", "1")
+    return found
 
 
 def run(command, what):
