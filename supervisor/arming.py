@@ -176,9 +176,10 @@ def first_state(
         first_seq=recovered.last_seq + 1,
         session_since=recovered.first_guarded,
     )
-    state = msgspec.structs.replace(state, own_fills=recovered.owners(), report=report)
-    for stored in records:
-        state = apply(state, ContractRead(stored.contract, stored.read_at), parts.calendar, now).state
+    stored = {one.fill.id: one.fill for one in recovered.fills}
+    state = msgspec.structs.replace(state, own_fills=recovered.owners(), stored=stored, report=report)
+    for record in records:
+        state = apply(state, ContractRead(record.contract, record.read_at), parts.calendar, now).state
     if recovered.baseline is not None and recovered.baseline > state.ledger.since:
         state = apply(state, Rebased(report.id, recovered.baseline, ""), parts.calendar, now).state
     return state

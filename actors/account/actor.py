@@ -109,6 +109,7 @@ def _after(first: AccountState, seen: AccountSnapshot) -> AccountState:
         seq=max(first.seq, seen.seq),
         ledger=Ledger(seen.day, seen.day_start),
         own_fills={**first.own_fills, **{b.fill.id: b.own for b in seen.fills}},
+        stored={**first.stored, **{b.fill.id: b.fill for b in seen.fills}},
     )
 
 

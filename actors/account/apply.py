@@ -217,6 +217,7 @@ def _day_reset(state: AccountState, event: DayReset) -> Step:
         ledger=books.roll(state.ledger, event.day, event.at),
         arrived={},
         own_fills={},
+        stored={},
         openings=state.book,
     )
     return Step(new, frozenset({Wake.RESET, Wake.FILL, Wake.PRICE}), "reset", event.at)

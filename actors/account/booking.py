@@ -20,6 +20,8 @@ from .state import AccountState, Days, PendingClose
 
 def book(state: AccountState, fill: Fill) -> tuple[AccountState, BookedFill, tuple[str, ...]]:
     """Change size, average and ownership by one fill; counting its P&L is the ledger's."""
+    if (stored := state.stored.get(fill.id)) is not None:
+        fill = books.merged(stored, fill)
     record = state.contracts.get(fill.contract)
     ticks = None if record is None else record.ticks(fill.price)
     filling = fill_into(state.book.get(fill.contract), fill, ticks)

@@ -120,6 +120,8 @@ class AccountState(Struct, frozen=True, gc=False):
     own: dict[ContractId, PendingClose] = {}
     own_fills: dict[FillId, OwnClose] = {}
     """Fills of the day that the store already had, and whose close each was."""
+    stored: dict[FillId, Fill] = {}
+    """Their copies: the stream may have told more of their fees than a read does."""
     arrived: dict[FillId, float] = {}
     """Monotonic second at which each of the day's fills came by the stream."""
     drift: dict[ContractId, Exact] = {}

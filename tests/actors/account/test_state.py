@@ -375,6 +375,17 @@ def test_a_baseline_counts_only_what_comes_after_it_even_when_read_again() -> No
     assert (seen(again).realized, seen(again).fills) == (0, ())
 
 
+def test_fees_that_only_the_store_still_knows_survive_a_read_without_commissions() -> None:
+    broker = Broker()
+    fill = broker.trade(Trade(MNQ, 1, 4000, 6100))
+    broker.fills[:] = [msgspec.structs.replace(fill, fees=3600)]
+    restarted = msgspec.structs.replace(start(), stored={fill.id: fill}, own_fills={fill.id: OwnClose.NO})
+
+    read = after(restarted, broker.snapshot(1001.0))
+
+    assert seen(read).realized == -6100
+
+
 def test_fees_that_only_the_stream_knows_survive_a_read_without_commissions() -> None:
     fill = Broker().trade(Trade(MNQ, 1, 4000, 6100))
     state = after(start(), Filled(fill, 1000.0))
