@@ -64,6 +64,9 @@ from .view import snapshot_of
 
 log = get_logger("riskd.account")
 
+WATCH_ON_S = 60.0
+"""Quotes of a contract go on this long after its last position or order: who trades comes back at once, and
+to subscribe again while a close is on its way out would delay it."""
 READ_PRICE_EVERY_S = 5.0
 """How often the newest bar of a stale contract is asked."""
 
@@ -137,6 +140,7 @@ class AccountActor(Actor):
         self._state = kept or (first if seen is None else _after(first, seen))
         self._sides: dict[str, Side] = {}
         self._watched: tuple[ContractId, ...] = ()
+        self._used: dict[ContractId, float] = {}
         self._asked_price: dict[ContractId, float] = {}
         self._unmeasured_since: dict[ContractId, float] = {}
         self._first_event = True
@@ -198,7 +202,7 @@ class AccountActor(Actor):
             self._wake(rule, snapshot)
 
     def _wake(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
-        """Rules judge what was read. Before, an account looks flat and idle, as if all it was in had ended."""
+        """Rules judge what was read. Before, an account looks flat and idle, as if all had ended."""
         if snapshot.read_mono > 0:
             self.send(rule.address, snapshot)
 
@@ -236,7 +240,7 @@ class AccountActor(Actor):
             )
         if step.read is not None:
             self._read(step.read)
-        self._watch()
+        self._watch(now.mono)
 
     def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
         """Number the state, wake the rules that subscribed, enforcement last."""
@@ -271,6 +275,7 @@ class AccountActor(Actor):
                 self._wake(rule, snapshot)
         self._ask_stale(snapshot)
         self._tell_disputes(now)
+        self._watch(now.mono)
 
     # ------------------------------------------------------------------ stale prices, disputes
 
@@ -346,10 +351,12 @@ class AccountActor(Actor):
         }
         return Record(f"fill/{self._name}/{fill.id}", HistoryKind.FILL, fill.at, self._name, body)
 
-    def _watch(self) -> None:
-        """Quotes of every contract with a position or a working order."""
+    def _watch(self, mono: float) -> None:
+        """Quotes of every contract with a position or a working order, now or a short while ago."""
         orders = {s.order.contract for s in self._state.orders.values() if s.order.working}
-        wanted = tuple(sorted({*self._state.book, *orders}))
+        self._used |= dict.fromkeys((*self._state.book, *orders), mono)
+        self._used = {c: at for c, at in self._used.items() if mono - at < WATCH_ON_S}
+        wanted = tuple(sorted(self._used))
         if wanted != self._watched:
             self._watched = wanted
             self.send(self._to.connection, WatchContracts(self._account, wanted))
