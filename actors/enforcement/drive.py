@@ -110,7 +110,7 @@ def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, r
         whole=whole,
         alerted_mono=alerted,
     )
-    turn.pursuits[contract] = _alerted(turn, pursuit, "nothing changed although the gateway confirmed")
+    turn.pursuits[contract] = _alerted_idle(turn, before, pursuit)
     cause = OwnClose.LOCKOUT if turn.lockouts.locked else OwnClose.REDUCE
     asked = todo.size if size > 0 else -todo.size
     turn.after.append(TellAccount(CloseSent(contract, asked, cause, turn.now.mono)))
@@ -129,7 +129,7 @@ def _drive_order(turn: Turn, snapshot: AccountSnapshot, order: Order, size: int 
     failures, alerted, whole = sent_again(before, 0, kind, snapshot)
     call = turn.call(receipt, kind, order.contract, size=total, order=order.id)
     pursuit = Pursuit(call, receipt, turn.now.mono, failures=failures, whole=whole, alerted_mono=alerted)
-    turn.pursuits[key] = _alerted(turn, pursuit, "nothing changed although the gateway confirmed")
+    turn.pursuits[key] = _alerted_idle(turn, before, pursuit)
 
 
 # ------------------------------------------------------------------------------ answers
@@ -199,6 +199,13 @@ def _alerted(turn: Turn, pursuit: Pursuit, why: str) -> Pursuit:
         f"enforcement/failing/{call.id}",
     )
     return msgspec.structs.replace(pursuit, alerted_mono=turn.now.mono)
+
+
+def _alerted_idle(turn: Turn, before: Pursuit | None, pursuit: Pursuit) -> Pursuit:
+    """A call that is sent again because the one before was confirmed and changed nothing."""
+    if before is None or before.outcome is not Outcome.CONFIRMED:
+        return pursuit
+    return _alerted(turn, pursuit, "nothing changed although the gateway confirmed")
 
 
 def give_up_waiting(turn: Turn) -> None:

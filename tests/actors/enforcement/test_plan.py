@@ -542,6 +542,21 @@ def test_critical_alert_comes_after_three_failures_and_every_quarter_of_an_hour(
     assert told == [3, 33, 63]
 
 
+def test_close_that_succeeds_after_many_failures_raises_no_further_alert() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 1)
+    floor.lose_the_day()
+    for _ in range(32):
+        floor.refuse(5)
+        floor.wait(30)
+    assert len(floor.alerts) == 1
+
+    floor.settle()
+
+    assert floor.last.verified
+    assert len(floor.alerts) == 1
+
+
 def test_confirmed_close_that_changes_nothing_is_repeated_ever_more_slowly_and_alerted() -> None:
     floor = Floor()
     floor.buy("MNQ", 1)
