@@ -58,6 +58,7 @@ from actors.rules.rule import AnyRule, Wake
 from actors.worker import Actor, Address
 
 from .apply import apply, lasting_disputes
+from .booking import on_grid
 from .ledger import Ledger
 from .state import AccountEvent, AccountState, Days, Step
 from .view import snapshot_of
@@ -337,7 +338,8 @@ class AccountActor(Actor):
     def _fill_record(self, booked: BookedFill) -> Record:
         fill = booked.fill
         record = self._state.contracts.get(fill.contract)
-        price = str(record.price(record.ticks(fill.price))) if record else repr(fill.price)
+        ticks = on_grid(record, fill.price)
+        price = repr(fill.price) if record is None or ticks is None else str(record.price(ticks))
         body: dict[str, object] = {
             "trade": fill.id,
             "order": fill.order,

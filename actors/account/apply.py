@@ -29,7 +29,7 @@ from actors.messages import (
 from actors.rules.rule import Wake
 
 from . import ledger as books
-from .booking import book, count
+from .booking import book, count, on_grid
 from .marks import merge, traded
 from .reading import take_read
 from .state import (
@@ -123,12 +123,14 @@ def _filled(state: AccountState, event: Filled, days: Days) -> Step:
     state, booked, drifted = book(state, fill)
     state = count(state, booked, days)
     state = msgspec.structs.replace(state, arrived={**state.arrived, fill.id: event.mono})
-    record = state.contracts.get(fill.contract)
-    if record is not None:
-        mark = traded(state.marks.get(fill.contract, NO_MARK), record.ticks(fill.price), event.mono)
+    ticks = on_grid(state.contracts.get(fill.contract), fill.price)
+    if ticks is not None:
+        mark = traded(state.marks.get(fill.contract, NO_MARK), ticks, event.mono)
         state = msgspec.structs.replace(state, marks={**state.marks, fill.contract: mark})
     state = _settle_dispute(state, fill.contract)
-    return Step(state, FILLED, cause, fill.at, booked=(booked,), drifted=drifted)
+    held = state.book.get(fill.contract)
+    read = f"the cost of {fill.contract} is not known" if held is not None and held.cost is None else None
+    return Step(state, FILLED, cause, fill.at, booked=(booked,), drifted=drifted, read=read)
 
 
 def _repeated(state: AccountState, fill: Fill, cause: str) -> Step:

@@ -10,6 +10,7 @@ from actors.messages import (
     ContractId,
     Exact,
     Fill,
+    OffGrid,
     OwnClose,
 )
 
@@ -23,7 +24,7 @@ def book(state: AccountState, fill: Fill) -> tuple[AccountState, BookedFill, tup
     if (stored := state.stored.get(fill.id)) is not None:
         fill = books.merged(stored, fill)
     record = state.contracts.get(fill.contract)
-    ticks = None if record is None else record.ticks(fill.price)
+    ticks = on_grid(record, fill.price)
     filling = fill_into(state.book.get(fill.contract), fill, ticks)
     own, pending = _ownership(state, fill, filling.closed)
     book = {c: h for c, h in state.book.items() if c != fill.contract}
@@ -32,8 +33,21 @@ def book(state: AccountState, fill: Fill) -> tuple[AccountState, BookedFill, tup
     flat = filling.holding is None or (filling.closed > 0 and filling.opened > 0)
     booked = BookedFill(fill, filling.opened, filling.closed, own, flat and filling.closed > 0)
     drift, drifted = _drift(state, fill, filling.closed_ticks, record, booked.flat_after)
+    if record is not None and ticks is None:
+        drifted = (*drifted, f"fill {fill.id} at {fill.price!r} is on no tick of {fill.contract}")
     new = msgspec.structs.replace(state, book=book, own=pending, drift=drift)
     return new, booked, drifted
+
+
+def on_grid(record: Contract | None, price: float) -> int | None:
+    """Whole ticks; None where the record is missing or has no such tick. The size counts all the same: then
+    the cost is the gateway's own average, as soon as it is read."""
+    if record is None:
+        return None
+    try:
+        return record.ticks(price)
+    except OffGrid:
+        return None
 
 
 def _ownership(

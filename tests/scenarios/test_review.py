@@ -105,3 +105,12 @@ def test_in_safe_mode_no_rule_runs_and_new_risk_is_refused(monkeypatch: pytest.M
 
         d.buy("MNQ", 2)
         d.holds(MNQ=1)
+
+
+def test_a_fill_between_two_ticks_counts_with_its_size() -> None:
+    """Given a limit of 1, when 3 are filled at a price that is no tick, then 2 are closed and nothing dies."""
+    with desk({"max_contracts": {"limit": 1}}) as d:
+        order = d.order("buy", "MNQ", 3, kind="limit", price=20000)
+        d.control(op="fill", order=order, size=3, price=20999.9)
+        d.holds(MNQ=1)
+        assert d.closes() == [("partial_close", "MNQ", 2)]
