@@ -93,7 +93,7 @@ def roots_of(settings: Settings) -> tuple[str, ...]:
 
 
 async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Armed:
-    """Restore the account, prove its rules, start its actors, have it guarded."""
+    """Restore the account, prove its rules, start its actors; `introduce` then has it guarded."""
     persistence = supervisor.handle("persistence")
     day_start = parts.calendar.previous_reset(parts.clock.wall())
     recovered = await outcome(persistence.ask(RecoverAccount(report.id, day_start), ASK_S))
@@ -118,7 +118,6 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
         Journal(parts.home.journal, report.id),
     )
     await supervisor.add_child(ACCOUNTS, branch(parts, guarded).as_child())
-    _introduce(supervisor, report, recovered)
     return Armed(guarded, len(proven) + len(failed), failed, unproven, off)
 
 
@@ -185,12 +184,12 @@ def first_state(
     return state
 
 
-def _introduce(supervisor: Supervisor, report: AccountReport, recovered: Recovered) -> None:
-    """Enforcement first, so that lockouts are in force before the first event."""
-    account = supervisor.handle(f"account/{report.name}")
-    enforcement = supervisor.handle(f"account/{report.name}/enforcement")
+def introduce(supervisor: Supervisor, guarded: Guarded) -> None:
+    """From here on events come. Enforcement first, so that lockouts are in force before the first one."""
+    account = supervisor.handle(f"account/{guarded.name}")
+    enforcement = supervisor.handle(f"account/{guarded.name}/enforcement")
     timers = supervisor.handle("timers")
-    timers.tell(Subscribe(enforcement, report.id))
-    timers.tell(Subscribe(account, report.id))
-    timers.tell(Guard(report.id, report.name, recovered.last_reset))
-    supervisor.handle("connection").tell(GuardAccount(report.id, account, enforcement))
+    timers.tell(Subscribe(enforcement, guarded.id))
+    timers.tell(Subscribe(account, guarded.id))
+    timers.tell(Guard(guarded.id, guarded.name, guarded.recovered.last_reset))
+    supervisor.handle("connection").tell(GuardAccount(guarded.id, account, enforcement))

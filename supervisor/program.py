@@ -46,7 +46,7 @@ from actors.trading_day import TradingCalendar
 from actors.worker import Address
 from config.settings import Settings
 from supervisor.answers import Latency, Percentiles
-from supervisor.arming import Armed, Directory, Unguardable, arm, choose, roots_of
+from supervisor.arming import Armed, Directory, Unguardable, arm, choose, introduce, roots_of
 from supervisor.driver import Refused, StartFailed, Supervisor
 from supervisor.events import Report
 from supervisor.handle import DeadLetter as Letter
@@ -121,6 +121,7 @@ class Program(SilentHooks):
         self._over = trio.Event()
         self._connected = False
         self._rules_told = False
+        self._introduced: set[str] = set()
         self._nursery: trio.Nursery | None = None
         self.supervisor = Supervisor(trunk(lambda: self.parts), clock, self)
         gateway = make_gateway(settings, self.clock)
@@ -219,8 +220,7 @@ class Program(SilentHooks):
         view = self.board.read(("link",), LinkView)
         if view is None:
             return
-        if view.state is LinkState.LIVE and self.armed:
-            checkpoint(5, "loop running", generation=view.generation)
+        if view.state is LinkState.LIVE and self._introduced:
             self._become_ready()
         elif view.state is LinkState.DOWN and not self._connected and view.reason and not view.auth_failed:
             # Unreachable: up, blind and retrying is a state of its own, not a failed start.
@@ -269,6 +269,7 @@ class Program(SilentHooks):
         for account in missing:
             await self._arm(account)
         self._tell_rules()
+        self._introduce()
         directory = Directory(tuple((int(a.id), a.name) for a in chosen))
         self.supervisor.handle("persistence").tell(StoreMeta(DIRECTORY, msgspec.json.encode(directory)))
 
@@ -318,6 +319,13 @@ class Program(SilentHooks):
             return
         for account in chosen:
             await self._arm(account)
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Have guarded what is armed: all of it first, then events, so that none finds half a guard."""
+        for name in self.armed.keys() - self._introduced:
+            self._introduced.add(name)
+            introduce(self.supervisor, self.armed[name].guarded)
 
     async def _arm(self, account: AccountReport) -> None:
         """Once: after a restart the accounts last seen and the gateway's own list may come together."""
@@ -354,6 +362,7 @@ class Program(SilentHooks):
         configured = sum(a.configured for a in self.armed.values())
         running = sum(bool(built.number) for a in self.armed.values() for built in a.guarded.rules)
         checkpoint(4, f"rules armed {running} of {configured}", accounts=sorted(self.armed))
+        checkpoint(5, "loop running", accounts=len(self.armed))
 
     # ------------------------------------------------------------------ hooks of the supervisor
 

@@ -223,9 +223,9 @@ class AccountActor(Actor):
 
     def _event(self, event: AccountEvent) -> None:
         now = self._now()
-        if self._first_event and isinstance(event, Filled | OrderChanged | PositionChanged):
+        if self._first_event and isinstance(event, BrokerSnapshot | Filled | OrderChanged | PositionChanged):
             self._first_event = False
-            checkpoint(6, "event received", account=self._name, event=type(event).__name__)
+            checkpoint(6, "event received", account=self._name, what=type(event).__name__)
         ended, unread = self._state.ledger, self._state.read_mono <= 0
         step = apply(self._state, event, self._days, now)
         self._state = step.state
