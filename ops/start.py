@@ -275,7 +275,7 @@ def ended(home: Home, code: int) -> Refused:
 def wait_gone(home: Home, daemon: Identity | None, watchdog: Identity | None) -> None:
     """Wait until both have ended, then end the simulator; raises Refused (exit 8) where one goes on."""
     until = time.monotonic() + STOP_S
-    while left := _left(home, daemon, watchdog):
+    while left := _left(daemon, watchdog):
         if time.monotonic() > until:
             why = f"the {' and the '.join(left)} did not end within {STOP_S:g} s"
             raise Refused(Exit.UNKNOWN, why, "riskd status")
@@ -283,9 +283,10 @@ def wait_gone(home: Home, daemon: Identity | None, watchdog: Identity | None) ->
     end_recorded(home.simulator)
 
 
-def _left(home: Home, daemon: Identity | None, watchdog: Identity | None) -> list[str]:
-    both = (("daemon", daemon, home.daemon), ("watchdog", watchdog, home.watchdog))
-    return [name for name, was, path in both if was is not None and recorded(path) == was]
+def _left(daemon: Identity | None, watchdog: Identity | None) -> list[str]:
+    """By the processes themselves: they remove their records while they still end."""
+    both = (("daemon", daemon), ("watchdog", watchdog))
+    return [name for name, was in both if was is not None and identity_of(was.pid) == was]
 
 
 def end_by_force(home: Home) -> None:
