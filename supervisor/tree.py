@@ -173,6 +173,7 @@ def _account(parts: Parts, guarded: Guarded, kept: object) -> Actor:
         parts.board,
         guarded.first,
         kept if isinstance(kept, AccountState) else None,
+        parts.loop,
     )
 
 

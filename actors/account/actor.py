@@ -5,8 +5,9 @@ Prices are looked at here: a rule is woken by a price only when one of its bound
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -54,7 +55,7 @@ from actors.messages import (
 )
 from actors.money import money_text
 from actors.rules.bounds import Side, side
-from actors.rules.rule import AnyRule, Wake
+from actors.rules.rule import TRADED, AnyRule, Wake
 from actors.worker import Actor, Address
 
 from .apply import apply, lasting_disputes
@@ -65,6 +66,8 @@ from .view import snapshot_of
 
 log = get_logger("riskd.account")
 
+HOLD_S = 0.01
+"""Rules that can wait are told this much later at most: by then a close that others ask for is on its way."""
 WATCH_ON_S = 60.0
 """Quotes of a contract go on this long after its last position or order: who trades comes back at once, and
 to subscribe again while a close is on its way out would delay it."""
@@ -94,6 +97,16 @@ class Restored(Struct, frozen=True):
     session_since: datetime | None = None
     fills: Mapping[FillId, OwnClose] = {}
     contracts: tuple[Contract, ...] = ()
+
+
+class Timed(Protocol):
+    """Whoever can call back later."""
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> object: ...
+
+
+class LetGo(Struct, frozen=True, gc=False, tag=True):
+    """Rules that could wait have waited long enough."""
 
 
 class Neighbours(Struct, frozen=True):
@@ -132,6 +145,7 @@ class AccountActor(Actor):
         board: Board,
         first: AccountState,
         kept: AccountState | None = None,
+        later: Timed | None = None,
     ) -> None:
         self._account, self._name, self._days = account, name, days
         self._rules, self._to, self._limits = rules, neighbours, limits
@@ -145,6 +159,8 @@ class AccountActor(Actor):
         self._asked_price: dict[ContractId, float] = {}
         self._unmeasured_since: dict[ContractId, float] = {}
         self._first_event = True
+        self._later, self._waking = later, False
+        self._waiting: dict[str, tuple[Subscriber, list[AccountSnapshot]]] = {}
 
     def started(self) -> None:
         self._publish("start", None, frozenset(Wake))
@@ -175,6 +191,8 @@ class AccountActor(Actor):
                 | CloseVerified()
             ):
                 self._event(message)
+            case LetGo():
+                self._let_go()
             case Reborn():
                 self._publish("reborn", None, frozenset(Wake))
             case DeadLetter():
@@ -205,7 +223,28 @@ class AccountActor(Actor):
     def _wake(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
         """Rules judge what was read. Before, an account looks flat and idle, as if all had ended."""
         if snapshot.read_mono > 0:
+            for earlier in self._waiting.pop(rule.name, (rule, ()))[1]:
+                self.send(rule.address, earlier)
             self.send(rule.address, snapshot)
+
+    def _wake_later(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
+        """Behind those that have something to ask for: each thread woken before takes the processor from
+        the close. A rule is told everything, and in order."""
+        if self._later is None:
+            self._wake(rule, snapshot)
+            return
+        if snapshot.read_mono > 0:
+            self._waiting.setdefault(rule.name, (rule, []))[1].append(snapshot)
+            if not self._waking:
+                self._waking, me = True, self.me
+                self._later.call_later(HOLD_S, lambda: me.tell(LetGo()))
+
+    def _let_go(self) -> None:
+        self._waking = False
+        waiting, self._waiting = self._waiting, {}
+        for rule, snapshots in waiting.values():
+            for snapshot in snapshots:
+                self.send(rule.address, snapshot)
 
     def _crossed(self, snapshot: AccountSnapshot) -> list[Subscriber]:
         """The rules that stand on another side of a bound than before, and remember it."""
@@ -246,10 +285,11 @@ class AccountActor(Actor):
     def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
         """Number the state, wake the rules that subscribed, enforcement last."""
         snapshot = self._number(cause, cause_at, self._now())
-        crossed = self._crossed(snapshot)
+        crossed, traded = self._crossed(snapshot), cause.startswith(TRADED)
         for rule in self._rules:
             if rule.rule.wakes_on & changed or rule in crossed:
-                self._wake(rule, snapshot)
+                wake = self._wake_later if traded and rule.rule.can_wait(snapshot) else self._wake
+                wake(rule, snapshot)
         self.send(self._to.enforcement, snapshot)
 
     def _number(self, cause: str, cause_at: datetime | None, now: Now) -> AccountSnapshot:
@@ -269,6 +309,7 @@ class AccountActor(Actor):
         if reset > self._state.ledger.since:
             # The word of the new day was lost: without it no fill of that day would ever count.
             self._event(DayReset(self._days.trading_day(now.wall), reset, missed=True))
+        self._let_go()
         snapshot = self._number("time", now.wall, now)
         crossed = self._crossed(snapshot)
         for rule in self._rules:

@@ -25,14 +25,11 @@ from actors.timers.deadlines import ArmDue
 from actors.worker import Actor, Address
 
 from .registry import BuiltRule
-from .rule import Judgement
+from .rule import TRADED, Judgement
 from .view import RuleView
 
 log = get_logger("riskd.rules")
 
-TRADED = ("fill:", "order:", "position:", "price:")
-"""Snapshots that trading causes. To say again there that a condition is still over would only delay what
-others say; with the next tick it is repeated all the same."""
 READ_AGAIN_S = 1.0
 """How long an asked read may take before it is asked again."""
 
@@ -115,6 +112,7 @@ class RuleActor(Actor):
         body = None
         if judged.state != self._kept.state:
             body = self._built.rule.encode(judged.state)
+        # That a condition is still over is said again with the next tick; here it would only delay others.
         repeated = said == self._kept.said and not any(said[:4]) and snapshot.cause.startswith(TRADED)
         if (any(said) and not repeated) or (self._kept.said is not None and said != self._kept.said):
             self.send(

@@ -77,6 +77,9 @@ class AuthLossGuardRule(Machine[GuardState]):
     def initial(self) -> GuardState:
         return GuardState()
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        return snapshot.can_trade is True
+
     # ------------------------------------------------------------------------------ judge
 
     def judge(self, state: GuardState, snapshot: AccountSnapshot, now: Now) -> Judgement[GuardState]:

@@ -84,6 +84,17 @@ class ContractLimits(Machine[LimitState]):
     def initial(self) -> LimitState:
         return LimitState()
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Nothing is over its limit, and no order works that could be left of a cut."""
+        if any(_count_now(group) > group.limit for group in self.groups(snapshot)):
+            return False
+        held = sizes(snapshot)
+        return all(
+            closing_side(order, size) and abs(order.rest) <= abs(size)
+            for order in working(snapshot)
+            for size in (held.get(order.contract, 0),)
+        )
+
     # ------------------------------------------------------------------------------ judge
 
     def judge(self, state: LimitState, snapshot: AccountSnapshot, now: Now) -> Judgement[LimitState]:

@@ -95,6 +95,10 @@ class DailyPnl(Machine[Episodes]):
     def bounds(self, snapshot: AccountSnapshot) -> tuple[Bound, ...]:
         return self._bounds
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """The limit was never crossed today."""
+        return not self._closed.of(snapshot.fills).crossings and not self._open_is_over(snapshot)
+
     def _bound(self, amount: Exact) -> Bound:
         if self.side is Side.LOSS:
             return Bound(Measure.NET, at_most=amount)

@@ -53,6 +53,9 @@ class LossCooldownRule(Resting):
         self._tiers = sorted(config.tiers, key=lambda tier: tier.loss)  # the deepest first
         self._closings = DayFold(Closings(), self._closed_with)
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        return not self._closings.of(snapshot.fills).deep
+
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
         found = list[Rest]()
         for closing in self._closings.of(snapshot.fills).deep:

@@ -61,6 +61,9 @@ class LossStreakRule(Resting):
         self._losses, self._length = config.losses, config.lockout
         self._turns = DayFold(Turns(), self._turned_with)
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        return not self._turns.of(snapshot.fills).too_many
+
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
         turns = self._turns.of(snapshot.fills)
         found = [Rest(self._breach(turn), self._length) for turn in turns.too_many]

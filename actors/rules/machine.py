@@ -32,6 +32,10 @@ class Machine[State: Struct]:
         """No price wakes it, unless it says otherwise."""
         return ()
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """It is told at once, unless it says otherwise."""
+        return False
+
     def figure(self, state: State, snapshot: AccountSnapshot) -> Figure:
         """No figure, unless it says otherwise."""
         return NO_FIGURE

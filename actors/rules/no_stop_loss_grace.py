@@ -68,6 +68,11 @@ class NoStopLossGraceRule(Machine[GraceState]):
 
     # ------------------------------------------------------------------------------ judge
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Every position is younger than the grace."""
+        newest = snapshot.now.wall - self._grace
+        return all(p.opened_at > newest for p in snapshot.positions)
+
     def judge(self, state: GraceState, snapshot: AccountSnapshot, now: Now) -> Judgement[GraceState]:
         armed_at = state.armed_at or now.wall
         watched = {p.contract: self._watch(p, state, snapshot, armed_at) for p in snapshot.positions}

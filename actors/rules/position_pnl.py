@@ -68,6 +68,12 @@ class PositionPnl(Machine[Episodes]):
     def bounds(self, snapshot: AccountSnapshot) -> tuple[Bound, ...]:
         return self._bounds
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Everything open is measured and within the limit."""
+        if snapshot.unmeasured or snapshot.suspended:
+            return False
+        return not any(self.side.beyond(worth, self._limit) for worth in self._worths(snapshot).values())
+
     def _bound(self, amount: Exact) -> Bound:
         if self.side is Side.LOSS:
             return Bound(Measure.POSITION if self._by_position else Measure.UNREALIZED, at_most=amount)

@@ -43,6 +43,10 @@ class Wake(StrEnum):
     RESET = "reset"
 
 
+TRADED = ("fill:", "order:", "position:", "price:")
+"""How the causes of snapshots begin that trading and prices bring, and no read, clock or link does."""
+
+
 class Measure(StrEnum):
     """What a bound looks at. Position measures look at each open position by itself."""
 
@@ -113,6 +117,12 @@ class Rule[State](Protocol):
 
     def bounds(self, snapshot: AccountSnapshot) -> tuple[Bound, ...]:
         """Prices at which it must be woken, given today's positions and P&L."""
+        ...
+
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Whether nothing in the snapshot can make it ask for something new. Then it is told a few ms later,
+        so that nobody takes the processor from a rule that does. Looked at in the account's thread, for
+        every snapshot, so it must be quick; in doubt False."""
         ...
 
     def judge(self, state: State, snapshot: AccountSnapshot, now: Now) -> Judgement[State]: ...

@@ -69,16 +69,24 @@ class SessionBlockOutsideRule(Machine[SessionState]):
     def __init__(self, config: SessionBlockOutside, calendar: TradingCalendar) -> None:
         self._calendar, self._default, self._by_root = calendar, config.session, dict(config.by_root)
         self._holidays, self._grace = config.respect_holidays, config.close_grace
+        self._open: tuple[datetime, datetime] | None = None
+        """A span in which every session was seen to be open."""
 
     def initial(self) -> SessionState:
         return SessionState()
 
     # ------------------------------------------------------------------------------ judge
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Inside every session."""
+        return self._open is not None and self._open[0] <= snapshot.now.wall < self._open[1]
+
     def judge(self, state: SessionState, snapshot: AccountSnapshot, now: Now) -> Judgement[SessionState]:
         default = self._hours(None, now.wall)
         own = {root: self._hours(root, now.wall) for root in self._by_root}
         every = (default, *own.values())
+        ends = [hours.ends for hours in every if hours.ends is not None]
+        self._open = (now.wall, min(ends)) if len(ends) == len(every) else None
         closed = all(hours.ends is None for hours in every)
         seen, kept, demands = self._by_contract(state, snapshot, default, own, now)
         if closed:

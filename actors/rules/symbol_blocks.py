@@ -43,6 +43,11 @@ class SymbolBlocksRule(Machine[Episodes]):
 
     # ------------------------------------------------------------------------------ judge
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Nothing blocked is open or worked."""
+        contracts = {*(p.contract for p in snapshot.positions), *(o.contract for o in snapshot.orders)}
+        return not any(self._is_blocked(snapshot, contract) for contract in contracts)
+
     def judge(self, state: Episodes, snapshot: AccountSnapshot, now: Now) -> Judgement[Episodes]:
         seen, demands = dict[str, Breach](), list[Demand]()
         for p in snapshot.positions:

@@ -79,6 +79,9 @@ class TradeFrequencyRule(Resting):
 
     # ------------------------------------------------------------------------------ judge
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        return not self._trades.of(snapshot.fills).crossings
+
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:
         trades = self._trades.of(snapshot.fills)
         found, newest = list[Rest](), dict[str, int]()

@@ -87,6 +87,10 @@ class TradeManagementRule(Machine[ManagementState]):
 
     # ------------------------------------------------------------------------------ judge
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        """Nothing is open that could be managed."""
+        return not snapshot.positions
+
     def judge(
         self, state: ManagementState, snapshot: AccountSnapshot, now: Now
     ) -> Judgement[ManagementState]:

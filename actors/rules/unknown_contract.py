@@ -29,6 +29,9 @@ class UnknownContractRule(Machine[Episodes]):
     def initial(self) -> Episodes:
         return Episodes()
 
+    def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        return not any(p.unknown for p in snapshot.positions)
+
     def judge(self, state: Episodes, snapshot: AccountSnapshot, now: Now) -> Judgement[Episodes]:
         unknown = [p for p in snapshot.positions if p.unknown]
         seen: dict[str, Breach] = {p.contract: self._breach(p, snapshot) for p in unknown}

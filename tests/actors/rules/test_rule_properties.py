@@ -171,3 +171,17 @@ def test_a_breach_keeps_its_figures_and_no_two_share_a_name(steps: list[Step]) -
             for breach in breaches:
                 assert seen.setdefault(breach.id, breach) == breach
                 assert breach.rule == built.name
+
+
+@given(STEPS)
+@example([("stop", "MNQ", -1, 0), ("fill", "MNQ", 3, 0), ("own", "MNQ")])
+def test_what_can_wait_asks_for_nothing_new(steps: list[Step]) -> None:
+    """Those that wait are told after the others: a close must never be among what they say then."""
+    for built in RULES:
+        rule, asked = Watching(built.rule), list[object]()
+        for snapshot in story(steps):
+            waits = built.rule.can_wait(snapshot)
+            judged = rule.judge(snapshot)
+            said = [*(breach.id for breach in judged.breaches), *judged.demands, judged.lock]
+            assert not waits or all(one is None or one in asked for one in said), built.name
+            asked = said
