@@ -84,9 +84,9 @@ def _is_for(wish: Wish, position: PositionView) -> bool:
 
 
 def _forget(turn: Turn, snapshot: AccountSnapshot, contract: ContractId) -> None:
-    """The position is closed: a breach's wish for it ends with it."""
+    """The position is closed: what was wished for it ends with it."""
     if not snapshot.suspended:
-        turn.wishes = tuple(w for w in turn.wishes if not (w.kept and w.demand.contract == contract))
+        turn.wishes = tuple(w for w in turn.wishes if w.demand.contract != contract)
 
 
 # ------------------------------------------------------------------------------ our orders
