@@ -18,6 +18,9 @@ from .effects import Accepted, Answer, Denied, Unlocked
 from .turn import Turn
 from .verdicts import flatten_all, raise_demand
 
+GIVEN_UP = " was given up: "
+"""Between the rule's name and the reason, in the words of the supervisor's lockout."""
+
 
 def lock_by_hand(turn: Turn, command: LockByHand) -> None:
     """Lock until a time or until lifted; with `flatten` also close everything."""
@@ -72,7 +75,7 @@ def supervisor_lock(turn: Turn, command: SupervisorLock) -> None:
     if command.on:
         if command.rule not in turn.given_up:
             turn.given_up = (*turn.given_up, command.rule)
-        reason = f"{command.rule} was given up: {command.reason}"
+        reason = f"{command.rule}{GIVEN_UP}{command.reason}"
         wish = Lock(LockKind.CONDITION, turn.now.wall, None, reason, True)
         changed = turn.lock(locks.SUPERVISOR, wish)
         if changed is not None:
@@ -81,6 +84,12 @@ def supervisor_lock(turn: Turn, command: SupervisorLock) -> None:
     turn.given_up = tuple(rule for rule in turn.given_up if rule != command.rule)
     if not turn.given_up:
         turn.end(*locks.condition_over(turn.lockouts, locks.SUPERVISOR, turn.now.wall))
+
+
+def rules_given_up(lockouts: locks.Lockouts) -> tuple[str, ...]:
+    """Whose actor the supervisor's lockout stands for, where only the store remembered it."""
+    one = lockouts.of(locks.SUPERVISOR)
+    return () if one is None else (one.reason.partition(GIVEN_UP)[0],)
 
 
 def safe_mode(turn: Turn, *, on: bool) -> None:

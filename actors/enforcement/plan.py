@@ -139,6 +139,7 @@ def restore(memory: Memory, stored: tuple[Lockout, ...], now: Now) -> Done:
     changed = msgspec.structs.replace(
         memory,
         lockouts=lockouts,
+        given_up=memory.given_up or commands.rules_given_up(lockouts),
         pursuits={key: _of_another_life(pursuit, now) for key, pursuit in memory.pursuits.items()},
         receipts={id_: _receipt_of_another_life(receipt, now) for id_, receipt in memory.receipts.items()},
     )

@@ -1301,6 +1301,19 @@ def test_armed_rule_that_was_given_up_locks_and_flattens_until_it_runs_again() -
     assert not floor.lockouts.locked
 
 
+def test_supervisors_lockout_of_the_store_ends_when_its_rule_runs_again() -> None:
+    floor = Floor()
+    floor.give_up("max_contracts")
+    stored = floor.lockouts.in_force
+    fresh = Floor()
+
+    fresh.crash(stored)
+    assert fresh.plan.memory.given_up == ("max_contracts",)
+    fresh.give_up("max_contracts", on=False)
+
+    assert not fresh.lockouts.locked
+
+
 # ------------------------------------------------------------------------------ shadow
 
 
