@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,20 @@ def set_clock(d: Desk, by: timedelta) -> None:
     d.clock.wall = wrong  # type: ignore[method-assign, assignment]
     d.pass_time(1)
     d.settle()
+
+
+def wait_for(d: Desk, holds: Callable[[], Any]) -> None:
+    """Let time pass slowly, as backing off takes some, until something can be seen."""
+
+    def seen() -> Any:
+        d.pass_time(0.02)
+        return holds()
+
+    d.until(seen, "what was waited for")
+
+
+def died_or_lives_again(d: Desk, actor: str, epoch: int) -> bool:
+    return bool(d.guard.given_up) or d.actor(actor)["epoch"] > epoch
 
 
 def test_a_clock_set_forward_does_not_keep_a_lockout_from_being_set() -> None:
@@ -62,8 +78,7 @@ def test_an_account_that_inherits_nothing_is_judged_as_before() -> None:
         epoch = d.actor(name)["epoch"]
         for _ in range(3):
             d.guard.supervisor.crash(name)
-        while d.actor(name)["epoch"] < epoch + 3 or d.actor(name)["state"] != "running":
-            d.pass_time(0.2)
+        wait_for(d, lambda: d.actor(name)["epoch"] >= epoch + 3 and d.actor(name)["state"] == "running")
         d.settle()
         d.day("-100.00")
         assert d.status()["link"]["state"] == "live"
@@ -79,11 +94,10 @@ def test_the_lock_for_a_rule_given_up_ends_when_a_restart_lets_it_run_again() ->
     with desk(LOSS) as d:
         d.sound = False
         rule = f"account/{A}/rules/daily_realized_loss"
-        while not d.guard.given_up:
+        for _ in range(6):
             epoch = d.actor(rule)["epoch"]
             d.guard.supervisor.crash(rule)
-            while not d.guard.given_up and d.actor(rule)["epoch"] == epoch:
-                d.pass_time(0.2)
+            wait_for(d, partial(died_or_lives_again, d, rule, epoch))
         d.locked("supervisor")
         d.stop()
         d.start()
@@ -108,7 +122,7 @@ def test_in_safe_mode_no_rule_runs_and_new_risk_is_refused(monkeypatch: pytest.M
 
 
 def test_a_fill_between_two_ticks_counts_with_its_size() -> None:
-    """Given a limit of 1, when 3 are filled at a price that is no tick, then 2 are closed and nothing dies."""
+    """Given a limit of 1, when 3 are filled at a price that is no tick, then 2 are closed, nothing dies."""
     with desk({"max_contracts": {"limit": 1}}) as d:
         order = d.order("buy", "MNQ", 3, kind="limit", price=20000)
         d.control(op="fill", order=order, size=3, price=20999.9)
