@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from tests.scenarios.list import BENCHMARKS, REQUIRED_UP_TO, SCENARIOS  # noqa: E402
 
 TEST_OF = re.compile(r"test_(S\d+)_")
+"""The scenario that a test shows, by its name."""
 
 
 def main() -> int:
@@ -29,14 +30,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one object instead of the table")
     arguments = parser.parse_args()
     rows = judged(outcomes())
-    required = [row for row in rows if number(row["scenario"]) <= REQUIRED_UP_TO]
+    required = [row for row in rows if number(row["id"]) <= REQUIRED_UP_TO]
+    count = sum(row["result"] == "pass" for row in rows)
     held = all(row["result"] == "pass" for row in required)
     if arguments.json:
-        print(json.dumps({"schema": 1, "held": held, "scenarios": rows}, indent=1))
+        print(json.dumps({"schema": 1, "passed": count, "of": len(rows), "held": held, "scenarios": rows}))
     else:
         for row in rows:
-            print(f"{row['scenario']}  {row['result']:7}  {row['title']}")
-        count = sum(row["result"] == "pass" for row in rows)
+            print(f"{row['id']}  {row['result']:7}  {row['title']}")
         print(f"{count} of {len(rows)} pass; up to S{REQUIRED_UP_TO}: {'all' if held else 'NOT all'}")
     return 0 if held else 1
 
@@ -45,7 +46,18 @@ def outcomes() -> dict[str, list[bool]]:
     """Whether each test passed, by scenario. Skipped ones say nothing."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", str(HERE), f"--junit-xml={report}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "loadgroup",
+            str(HERE),
+            f"--junit-xml={report}",
+        ]
         ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if not report.exists():
             sys.exit(f"cannot run the scenarios: pytest ended with {ran.returncode}\n{ran.stdout}")
@@ -61,7 +73,7 @@ def outcomes() -> dict[str, list[bool]]:
 
 def judged(found: dict[str, list[bool]]) -> list[dict[str, object]]:
     return [
-        {"scenario": name, "result": result(name, found), "tests": len(found.get(name, ())), "title": title}
+        {"id": name, "title": title, "result": result(name, found), "tests": len(found.get(name, ()))}
         for name, title in SCENARIOS.items()
     ]
 
