@@ -6,11 +6,23 @@ something is left; a partial close only counts as failed once no request can tak
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Struct
 
 from actors.connection.codes import Meaning, meaning_of
-from actors.messages import AccountSnapshot, Called, CallKind, ContractId, Now, Outcome, OwnClose
+from actors.messages import (
+    AccountSnapshot,
+    BookedFill,
+    Called,
+    CallKind,
+    ContractId,
+    Now,
+    Outcome,
+    OwnClose,
+)
+from actors.rules.day_fold import AccountFolds
 
 from .memory import Pursuit
 from .needs import Close
@@ -87,11 +99,17 @@ def outstanding(pursuit: Pursuit, need: Close, snapshot: AccountSnapshot, settle
 
 def own_closed(snapshot: AccountSnapshot, contract: ContractId) -> int:
     """Contracts that closes of ours have closed today."""
-    return sum(
-        booked.closed
-        for booked in snapshot.fills
-        if booked.fill.contract == contract and booked.own is not OwnClose.NO
-    )
+    return _OWN_CLOSED.of(snapshot).get(contract, 0)
+
+
+def _own_closed_with(day: Mapping[ContractId, int], booked: BookedFill) -> Mapping[ContractId, int]:
+    if booked.own is OwnClose.NO:
+        return day
+    contract = booked.fill.contract
+    return {**day, contract: day.get(contract, 0) + booked.closed}
+
+
+_OWN_CLOSED = AccountFolds[Mapping[ContractId, int]]({}, _own_closed_with)
 
 
 def may_change_order(pursuit: Pursuit | None, snapshot: AccountSnapshot, now: Now) -> bool:

@@ -7,12 +7,10 @@ Whether it does is seen by comparing the fills themselves, so the answer is that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from actors.messages import BookedFill, FillId
-
-from .exposure import in_order
+from actors.messages import AccountId, AccountSnapshot, BookedFill, FillId
 
 
 class DayFold[S]:
@@ -40,5 +38,32 @@ class DayFold[S]:
         return value
 
 
+class AccountFolds[S]:
+    """The same for every account, where nobody who belongs to one account could keep it."""
+
+    def __init__(self, first: S, step: Callable[[S, BookedFill], S]) -> None:
+        self._first, self._step = first, step
+        self._folds: dict[AccountId, DayFold[S]] = {}
+
+    def of(self, snapshot: AccountSnapshot) -> S:
+        fold = self._folds.get(snapshot.account)
+        if fold is None:
+            fold = self._folds.setdefault(snapshot.account, DayFold(self._first, self._step))
+        return fold.of(snapshot.fills)
+
+
+def in_order(fills: Iterable[BookedFill]) -> list[BookedFill]:
+    """By the exchange's time: the order of arrival must not matter."""
+    return sorted(fills, key=_when)
+
+
 def _when(booked: BookedFill) -> tuple[datetime, FillId]:
     return booked.fill.at, booked.fill.id
+
+
+def _with(day: tuple[BookedFill, ...], booked: BookedFill) -> tuple[BookedFill, ...]:
+    return (*day, booked)
+
+
+ORDERED = AccountFolds[tuple[BookedFill, ...]]((), _with)
+"""The day's fills of an account by the exchange's time."""

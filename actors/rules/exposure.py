@@ -19,6 +19,8 @@ from actors.messages import (
 )
 from config.instruments import UnknownContract, root_of
 
+from .day_fold import ORDERED
+
 type Sizes = Mapping[ContractId, int]
 
 
@@ -48,11 +50,6 @@ def sizes(snapshot: AccountSnapshot) -> dict[ContractId, int]:
     return {p.contract: p.size for p in snapshot.positions}
 
 
-def in_order(fills: Iterable[BookedFill]) -> list[BookedFill]:
-    """By the exchange's time: the order of arrival must not matter."""
-    return sorted(fills, key=lambda booked: (booked.fill.at, booked.fill.id))
-
-
 def began(snapshot: AccountSnapshot, breached: Callable[[Sizes], bool]) -> BookedFill | None:
     """The fill with which what is true of the open sizes now became true.
 
@@ -60,7 +57,7 @@ def began(snapshot: AccountSnapshot, breached: Callable[[Sizes], bool]) -> Booke
     somebody looks. None: it was so before the first fill of the day.
     """
     held = sizes(snapshot)
-    for booked in reversed(in_order(snapshot.fills)):
+    for booked in reversed(ORDERED.of(snapshot)):
         fill = booked.fill
         held[fill.contract] = held.get(fill.contract, 0) - fill.size
         if not breached(held):
