@@ -14,6 +14,10 @@ from actors.messages import Call, Called, Outcome
 
 REMEMBERED = 1_000
 """Answered calls whose repeat is recognised by its id."""
+QUIET_S = 0.02
+"""Seconds without a call after which reads go on."""
+HELD_UP_S = 0.1
+"""Seconds that reads stand back for calls at most: an account of which calls get no answer must be read."""
 
 
 class Calls:
@@ -30,7 +34,21 @@ class Calls:
         self._authorised = authorised
         self._under_way: dict[str, tuple[asyncio.Task[Answer], list[Address]]] = {}
         self._answered: OrderedDict[str, Called] = OrderedDict()
+        self._quiet_at = 0.0
         self._log = get_logger("riskd.connection")
+
+    async def quiet(self) -> None:
+        """Wait, for a moment at most, until no call is under way or was just now.
+
+        A read beside a close takes the loop from it, and shows an account in the middle of a change.
+        """
+        loop = asyncio.get_running_loop()
+        given_up = loop.time() + HELD_UP_S
+        while (now := loop.time()) < given_up:
+            quiet_at = now + QUIET_S if self._under_way else self._quiet_at
+            if quiet_at <= now:
+                return
+            await asyncio.sleep(min(quiet_at, given_up) - now)
 
     def start(self, call: Call, reply_to: Address) -> None:
         """Send the call; a repeated id is not sent again but gets the answer of the first."""
@@ -63,6 +81,7 @@ class Calls:
 
     def _done(self, call: Call, task: asyncio.Task[Answer]) -> None:
         _, asking = self._under_way.pop(call.id)
+        self._quiet_at = asyncio.get_running_loop().time() + QUIET_S
         called = self._called(call, task)
         self._answered[call.id] = called
         if len(self._answered) > REMEMBERED:

@@ -16,6 +16,7 @@ import random
 
 from actors.clock import Clock
 from actors.connection.budget import Lane, reconcile_interval
+from actors.connection.calls import Calls
 from actors.connection.generation import Generation, GenerationEars
 from actors.connection.ingest import Ingest
 from actors.connection.login import DENIED_FOR, Login
@@ -82,6 +83,7 @@ class Keeper:
             alert=lambda key, text: self._alert("warning", key, text),
         )
         self.ingest = Ingest(outlets.timers, self.records.sight)
+        self.calls = Calls(gateway, clock, self.login.authorised)
         self.reads = Reads(
             gateway=gateway,
             clock=clock,
@@ -92,6 +94,7 @@ class Keeper:
             authorised=self.login.authorised,
             arrived=self._arrived,
             failed=self._read_failed,
+            quiet=self.calls.quiet,
         )
         self._generation = Generation(0)
         self._coming: Generation | None = None

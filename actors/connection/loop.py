@@ -135,7 +135,7 @@ class GatewayLoop:
         self._closing = asyncio.Event()
         gateway = self._make_gateway()
         self._keeper = Keeper(gateway, self._options, self._outlets, self._clock, self._spawn)
-        self._calls = Calls(gateway, self._clock, self._keeper.login.authorised)
+        self._calls = self._keeper.calls
         self._spawn(self._beat(), "beat")
         life = self._live(self._keeper)
         self._ready.set()

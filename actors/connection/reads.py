@@ -7,7 +7,7 @@ are read before and after, and only when both reads agree do they belong to the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -48,6 +48,10 @@ class _Slot:
     busy: bool = False
 
 
+async def _at_once() -> None:
+    return
+
+
 @dataclass
 class Reads:
     """One read per account and urgency at a time; a request made meanwhile shares the one after it.
@@ -65,6 +69,8 @@ class Reads:
     authorised: Authorised
     arrived: Callable[[BrokerSnapshot], None]
     failed: Callable[[AccountId, Failure], None]
+    quiet: Callable[[], Awaitable[None]] = _at_once
+    """Waits while calls go out: they have the loop to themselves."""
     _slots: dict[tuple[AccountId, bool], _Slot] = field(default_factory=dict)
     _told: dict[AccountId, float] = field(default_factory=dict)
 
@@ -116,9 +122,11 @@ class Reads:
         report = self.report(account)
         if report is None:
             raise Refused(f"account {account} is not among the active accounts of this login", None)
+        await self.quiet()
         started, since = self.clock.mono(), self._since(whole)
         before = await self.gateway.positions(account, lane)
         for _ in range(READS):
+            await self.quiet()
             fills, orders = await asyncio.gather(
                 self.gateway.fills(account, since, lane), self._orders(account, lane, whole)
             )
