@@ -6,7 +6,7 @@ Prices are looked at here: a rule is woken by a price only when one of its bound
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -71,6 +71,8 @@ HOLD_S = 0.01
 WATCH_ON_S = 60.0
 """Quotes of a contract go on this long after its last position or order: who trades comes back at once, and
 to subscribe again while a close is on its way out would delay it."""
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""Beyond this, a clock is wrong: trusted time is never that far ahead of the gateway's."""
 READ_PRICE_EVERY_S = 5.0
 """How often the newest bar of a stale contract is asked."""
 
@@ -159,6 +161,7 @@ class AccountActor(Actor):
         self._asked_price: dict[ContractId, float] = {}
         self._unmeasured_since: dict[ContractId, float] = {}
         self._first_event = True
+        self._told_ahead: FillId | None = None
         self._later, self._waking = later, False
         self._waiting: dict[str, tuple[Subscriber, list[AccountSnapshot]]] = {}
 
@@ -309,6 +312,9 @@ class AccountActor(Actor):
         if reset > self._state.ledger.since:
             # The word of the new day was lost: without it no fill of that day would ever count.
             self._event(DayReset(self._days.trading_day(now.wall), reset, missed=True))
+        elif now.wall < self._state.ledger.since - CLOCKS_DIFFER:
+            self._begin_again(now)
+        self._tell_ahead(now)
         self._let_go()
         snapshot = self._number("time", now.wall, now)
         crossed = self._crossed(snapshot)
@@ -318,6 +324,33 @@ class AccountActor(Actor):
         self._ask_stale(snapshot)
         self._tell_disputes(now)
         self._watch(now.mono)
+
+    def _begin_again(self, now: Now) -> None:
+        """Begun by a clock that was wrong, in a day that has not come: no fill would count before it does."""
+        day, since = self._days.trading_day(now.wall), self._days.previous_reset(now.wall)
+        log.warning("account.day_begun_too_early", account=self._name, day=day.isoformat())
+        self._state = msgspec.structs.replace(
+            self._state,
+            ledger=Ledger(day, since),
+            book={},
+            openings={},
+            disputes={},
+            drift={},
+            arrived={},
+            read_mono=0.0,
+        )
+        self._read(REBORN)
+
+    def _tell_ahead(self, now: Now) -> None:
+        """Fills of a day that has not begun here count in no limit: a clock that is slow must be set."""
+        for booked in self._state.ledger.ahead[:1]:
+            if booked.fill.at > now.wall + CLOCKS_DIFFER and self._told_ahead != booked.fill.id:
+                self._told_ahead = booked.fill.id
+                text = (
+                    "this machine's clock is slow: fills are stamped in a trading day not begun here "
+                    "and count in no limit until it does. Set the clock."
+                )
+                self._alert("critical", text, f"ahead/{booked.fill.id}")
 
     # ------------------------------------------------------------------ stale prices, disputes
 

@@ -128,3 +128,19 @@ def test_a_fill_between_two_ticks_counts_with_its_size() -> None:
         d.control(op="fill", order=order, size=3, price=20999.9)
         d.holds(MNQ=1)
         assert d.closes() == [("partial_close", "MNQ", 2)]
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_first_start_by_a_wrong_clock_is_put_right_or_told(days: int) -> None:
+    """Given a guard first started by a clock a day off, when the limit is crossed: by a clock that is fast it
+    locks, as soon as the gateway's time is known; by one that is slow people are told."""
+    with desk(LOSS, start=False) as d:
+        set_clock(d, timedelta(days=days))
+        d.start()
+        d.book(-600)
+        d.tick(3)
+        if days > 0:
+            d.locked("daily_realized_loss")
+            d.day("-600.00")
+        else:
+            assert "account" in [a["component"] for a in d.history("alert", level="critical")]
