@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 import trio
 from msgspec.structs import replace
 
@@ -46,6 +47,7 @@ from supervisor.roles import AdminSecret
 from supervisor.status import status as status_of
 
 CHICAGO = ZoneInfo("America/Chicago")
+needs_reload = pytest.mark.skipif("reload" in HANDLERS.missing(), reason="the daemon does not reload yet")
 WEDNESDAY_10 = datetime(2026, 3, 4, 10, tzinfo=CHICAGO)
 LONG = 1
 A, B = "PRAC-V2-1001", "PRAC-V2-1002"

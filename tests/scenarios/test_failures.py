@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.protocol import AskActor
-from tests.scenarios.desk import A, B, Desk, desk
+from supervisor.protocol import AskActor, DoLock, DoReload, DoReset, DoStop, DoUnlock, Exit, Refused
+from supervisor.roles import AdminSecret
+from tests.scenarios.desk import A, B, Desk, desk, needs_reload
 from tests.scenarios.traps import covers
 
 LOSS = {"daily_realized_loss": {"limit": -500}}
@@ -299,3 +300,83 @@ def test_S93_status_counts_the_rules_that_really_run() -> None:
         assert d.status()["rules"]["shadow"] == 0
         d.until(lambda: d.status()["state"] == "degraded", "the guard is degraded")
         assert [reason for reason in d.status()["reasons"] if "symbol_blocks" in reason["text"]]
+
+
+def test_S77_a_rate_limit_is_waited_for_and_protective_calls_pass_reads() -> None:
+    """Given a gateway that answers 429 to every read and once to the close, when the day is over, then the
+    close is sent again within its wait and the position is closed while reads stand back."""
+    with desk(LOSS) as d:
+        d.buy("ES", 1)
+        d.holds(ES=1)
+        d.fault("http_429", path="*/search*", retry_after=60)
+        d.fault("http_429", path="Order/v2/query", retry_after=60)
+        d.fault("http_429", path=CLOSE, times=1, retry_after=1)
+        d.book(-500)
+        d.until(d.acts, "a close is tried")
+        d.until(lambda: (d.pass_time(1), not d.positions())[1], "it is closed")
+        assert [call["status"] for call in d.calls()] == [429, 200]
+        assert not any(receipt["verified"] for receipt in d.receipts())
+
+        d.fault("all", on=False)
+        d.until(lambda: (d.pass_time(5), d.receipts()[0]["verified"])[1], "it is verified once reads work")
+
+
+@needs_reload
+def test_S92_a_bad_reload_changes_nothing_and_a_good_one_applies() -> None:
+    """Given -500 a day, when the file is broken and reloaded, then that is refused with 78 and -500 still
+    holds; when it says -200, then -200 holds."""
+    with desk(LOSS) as d:
+        d.write(rules={"daily_realized_loss": {"limit": 500}})
+        with pytest.raises(Refused) as refused:
+            d.ask("reload", DoReload())
+        assert refused.value.code is Exit.BAD_CONFIG
+        d.book(-199)
+        d.day("-199.00")
+        assert d.rule("daily_realized_loss")["limit"] == "-500.00"
+
+        d.write(rules={"daily_realized_loss": {"limit": -200}})
+        d.ask("reload", DoReload())
+        d.becomes("-200.00", lambda: d.rule("daily_realized_loss")["limit"])
+        assert d.lockouts() == {}
+        d.book(-1)
+        d.locked("daily_realized_loss")
+
+
+def test_S94_what_loosens_needs_the_admin_secret_and_is_audited_either_way() -> None:
+    """Given an admin secret and a locked account, when someone unlocks, resets or stops without it, then each
+    is refused with 4; with it a reset is done; all of it is in the history."""
+    with desk(LOSS) as d:
+        AdminSecret(d.home.admin_secret).set("correct horse")
+        d.book(-500)
+        d.locked("daily_realized_loss")
+        for command, request in (("unlock", DoUnlock(A)), ("reset", DoReset(A)), ("down", DoStop(True))):
+            for secret in (None, "wrong horse"):
+                with pytest.raises(Refused) as refused:
+                    d.ask(command, request, secret=secret)
+                assert refused.value.code is Exit.NOT_PERMITTED
+        d.locked("daily_realized_loss")
+
+        d.advance(1)
+        d.ask("reset", DoReset(A), secret="correct horse")
+        d.ask("unlock", DoUnlock(A), secret="correct horse")
+        d.locked()
+        audited = [line["command"] for line in d.history("admin")]
+        assert audited.count("unlock") == 3
+        assert audited.count("down") == 2
+
+
+def test_S94_never_means_never() -> None:
+    """Given `admin_unlock: never`, when the day's lock is to be lifted or the day reset, then both are
+    refused with 7; a lock by hand without end can be lifted."""
+    with desk(LOSS, tamper={"admin_unlock": "never"}) as d:
+        d.ask("lock", DoLock(A, reason="a break"))
+        d.locked("manual")
+        d.ask("unlock", DoUnlock(A))
+        d.locked()
+        d.book(-500)
+        d.locked("daily_realized_loss")
+        for command, request in (("unlock", DoUnlock(A)), ("reset", DoReset(A))):
+            with pytest.raises(Refused) as refused:
+                d.ask(command, request)
+            assert refused.value.code is Exit.COOLING_OFF
+        d.locked("daily_realized_loss")

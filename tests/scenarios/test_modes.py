@@ -29,6 +29,7 @@ EVERY_RULE: dict[str, dict[str, Any]] = {
 }
 
 
+@covers("L1", "L2", "C16")
 def test_a_guard_in_shadow_records_every_breach_and_touches_nothing() -> None:
     """Given all rules in shadow, when nearly each of them is broken, then breaches and would-be demands are
     recorded as shadow, and there is no lockout and not one call."""

@@ -6,9 +6,11 @@ positions to stay open a while. After each test the account is flat, free and at
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,3 +248,59 @@ def test_a_killed_daemon_comes_back_with_its_lock(guard: House) -> None:
     guard.order(A, "buy", "ES", 1)
     guard.until(lambda: guard.account(A).get("attempts"), "the fill was met")
     guard.becomes({}, lambda: guard.positions(A))
+
+
+def test_S87_a_daemon_that_hangs_is_replaced(guard: House) -> None:
+    """Given a guard whose daemon stops beating, when its deadline has passed, then the watchdog replaces it
+    and it guards again."""
+    daemon = recorded(guard.home.daemon)
+    assert daemon is not None
+    os.kill(daemon.pid, signal.SIGSTOP)
+    guard.until(
+        lambda: (now := recorded(guard.home.daemon)) is not None and now.pid != daemon.pid, "a new daemon"
+    )
+    guard.until(lambda: guard.account(A), "it answers")
+    assert guard.asked("status")["daemon"]["restarts"] >= 1
+
+
+def test_S96_the_logs_tell_the_eight_checkpoints_and_no_secret(guard: House) -> None:
+    """Given a guard that acted, when its logs are read, then all eight checkpoints are there and the key is
+    not."""
+    guard.control(op="trade", account=A, contract="ES", pnl=-600)
+    closed_and_locked(guard, "daily_realized_loss")
+    guard.order(A, "buy", "ES", 1)
+    guard.until(lambda: guard.account(A)["attempts"], "an attempt is met")
+    key = "demo-key-1234567890"
+
+    def told() -> set[int]:
+        lines = (guard.home.logs / "riskd.log").read_text() + (
+            guard.home.logs / "enforcement.log"
+        ).read_text()
+        assert key not in lines
+        return {
+            entry["checkpoint"] for line in lines.splitlines() if "checkpoint" in (entry := json.loads(line))
+        }
+
+    guard.until(lambda: told() >= set(range(1, 9)), "all eight checkpoints")
+    # The simulator's own key lies where a key belongs: in a file of its own.
+    own = ("simulator.json", "simulator.key")
+    files = [path for path in guard.home.folder.rglob("*") if path.is_file() and path.name not in own]
+    assert [path.name for path in files if key.encode() in path.read_bytes()] == []
+
+
+def test_S82_a_refused_key_ends_the_start_with_a_hint_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """Given a wrong key, when `riskd up` starts, then it ends with 1, says what to check, and no process is
+    left."""
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text("not-the-key")
+    gateway = {"kind": "simulator", "username": "demo-user", "api_key": {"file": str(key)}}
+    made = House(tmp_path, {**DOCUMENT, "gateway": gateway})
+    try:
+        ended = made.riskd("up", expect=1)
+        assert "login" in ended.stderr
+        assert "gateway.api_key" in ended.stderr
+        for left in (made.home.watchdog, made.home.daemon, made.home.simulator):
+            made.until(lambda left=left: recorded(left) is None, f"{left.name} is not running")
+    finally:
+        made.end()

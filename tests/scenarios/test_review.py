@@ -133,12 +133,12 @@ def test_a_fill_between_two_ticks_counts_with_its_size() -> None:
 @pytest.mark.parametrize("days", [1, -1])
 def test_a_first_start_by_a_wrong_clock_is_put_right_or_told(days: int) -> None:
     """Given a guard first started by a clock a day off, when the limit is crossed: by a clock that is fast it
-    locks, as soon as the gateway's time is known; by one that is slow people are told."""
+    locks, once the gateway's time is known; by one that is slow people are told."""
     with desk(LOSS, start=False) as d:
         set_clock(d, timedelta(days=days))
         d.start()
         d.book(-600)
-        d.tick(3)
+        d.tick(32)
         if days > 0:
             d.locked("daily_realized_loss")
             d.day("-600.00")
