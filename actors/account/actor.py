@@ -66,13 +66,14 @@ from .view import snapshot_of
 
 log = get_logger("riskd.account")
 
-HOLD_S = 0.01
+HOLD_S = 0.005
 """Rules that can wait are told this much later at most: by then a close that others ask for is on its way."""
 WATCH_ON_S = 60.0
 """Quotes of a contract go on this long after its last position or order: who trades comes back at once, and
 to subscribe again while a close is on its way out would delay it."""
 CLOCKS_DIFFER = timedelta(seconds=5)
 """Beyond this, a clock is wrong: trusted time is never that far ahead of the gateway's."""
+TOO_EARLY_S = 30.0
 READ_PRICE_EVERY_S = 5.0
 """How often the newest bar of a stale contract is asked."""
 
@@ -162,6 +163,7 @@ class AccountActor(Actor):
         self._unmeasured_since: dict[ContractId, float] = {}
         self._first_event = True
         self._told_ahead: FillId | None = None
+        self._early_since: float | None = None
         self._later, self._waking = later, False
         self._waiting: dict[str, tuple[Subscriber, list[AccountSnapshot]]] = {}
 
@@ -312,7 +314,7 @@ class AccountActor(Actor):
         if reset > self._state.ledger.since:
             # The word of the new day was lost: without it no fill of that day would ever count.
             self._event(DayReset(self._days.trading_day(now.wall), reset, missed=True))
-        elif now.wall < self._state.ledger.since - CLOCKS_DIFFER:
+        elif self._is_too_early(now):
             self._begin_again(now)
         self._tell_ahead(now)
         self._let_go()
@@ -324,6 +326,14 @@ class AccountActor(Actor):
         self._ask_stale(snapshot)
         self._tell_disputes(now)
         self._watch(now.mono)
+
+    def _is_too_early(self, now: Now) -> bool:
+        """Whether the day has not come for a while: a single late stamp may turn time back for a moment."""
+        if now.wall >= self._state.ledger.since - CLOCKS_DIFFER:
+            self._early_since = None
+        elif self._early_since is None:
+            self._early_since = now.mono
+        return self._early_since is not None and now.mono - self._early_since >= TOO_EARLY_S
 
     def _begin_again(self, now: Now) -> None:
         """Begun by a clock that was wrong, in a day that has not come: no fill would count before it does."""

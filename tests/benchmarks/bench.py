@@ -75,7 +75,7 @@ def latency(full: bool, seed: int) -> tuple[list[dict[str, object]], list[str]]:
         found += module.rows(figures, pinned)
         if figures["faults"]:
             failed.append(f"{figures['faults']} closes were lost or doubled ({say})")
-    return found, failed
+    return [*found, *load(HERE / "machines.py").run()], failed
 
 
 def load(path: Path):  # type: ignore[no-untyped-def]

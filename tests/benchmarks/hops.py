@@ -26,6 +26,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+BLOCK, PAUSE_S = 33, 1.0
+"""Events in a row and the pause after them, as the guard has them in `bench.py latency`."""
+
 type Stamp = tuple[float, float, str, str, str, str]
 """Monotonic second, CPU second of the thread, station, who, what, thread."""
 
@@ -152,7 +155,9 @@ def measure(events: int, seed: int) -> tuple[list[tuple[float, float]], list[Sta
         with traced(bench, gateway, Path(folder), out) as process:
             bench.place(gateway, [bench.Side("guard", process)], pinned=True)
             account = bench.ACCOUNTS[bench.GUARD]
-            for _ in range(events):
+            for number in range(events):
+                if number % BLOCK == 0:
+                    time.sleep(PAUSE_S)
                 gateway.control({"op": "reset_calls"})
                 filled = gateway.control(
                     {"op": "emit_fill", "account": account, "contract": "MNQ", "side": "buy"}
