@@ -70,7 +70,7 @@ POLL_S = 0.02
 HANDLERS: Handlers[Daemon] = Handlers()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Daemon:
     """What the handlers work with."""
 

@@ -321,6 +321,12 @@ class Program(SilentHooks):
             await self._arm(account)
         self._introduce()
 
+    def rearmed(self, name: str, armed: Armed) -> None:
+        """The account was armed afresh under a changed configuration."""
+        self.armed[name] = armed
+        self._introduced.discard(name)
+        self._introduce()
+
     def _introduce(self) -> None:
         """Have guarded what is armed: all of it first, then events, so that none finds half a guard."""
         for name in self.armed.keys() - self._introduced:

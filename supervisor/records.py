@@ -6,6 +6,7 @@ They join the others in `HANDLERS`, which is complete once this page is imported
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import msgspec
 import trio
@@ -23,9 +24,27 @@ from actors.persistence.queries import (
     ReportQuery,
     VerifyAudit,
 )
+from config.canonical import canonical, digest
+from config.checks import settings_from
+from config.mistakes import ConfigurationMistakes, rendered
+from config.secrets import SecretUnavailable
+from supervisor.configuration import Accepted, read
 from supervisor.handlers import HANDLERS, Call, Daemon
 from supervisor.log_reading import read_log
-from supervisor.protocol import AskConfig, AskExport, AskHistory, AskLogs, AskReport, Exit, Nothing, Refused
+from supervisor.protocol import (
+    AskConfig,
+    AskExport,
+    AskHistory,
+    AskLogs,
+    AskReport,
+    DoReload,
+    DoRuleMode,
+    DoRuleSet,
+    Exit,
+    Nothing,
+    Refused,
+)
+from supervisor.reloading import Change, changes, reload
 from supervisor.status import status as status_of
 
 __all__ = ["HANDLERS"]
@@ -226,3 +245,101 @@ async def _backups(daemon: Daemon) -> dict[str, object]:
         return check | {"ok": False, "fact": f"{newest.name}: {error.strerror}"}
     late = datetime.now(UTC) - datetime.fromtimestamp(changed, UTC) > BACKUP_LATE
     return check | {"ok": not late, "fact": f"{len(names)} kept, the newest {newest.name}"}
+
+
+# ------------------------------------------------------------------------------ changing what is in force
+
+
+@HANDLERS.on("reload", DoReload)
+async def reload_files(context: Call, request: DoReload) -> object:
+    """Read the files again and put them in force; with a mistake in them the old ones stay."""
+    daemon = context.parts
+    files, sets = request.files or daemon.accepted.files, request.sets or daemon.accepted.sets
+    try:
+        accepted = await trio.to_thread.run_sync(read, files, sets, daemon.accepted.env_file)
+    except ConfigurationMistakes as error:
+        why = "cannot reload: the old configuration stays in force"
+        raise Refused(Exit.BAD_CONFIG, why, rendered(error.mistakes)) from error
+    except SecretUnavailable as error:
+        raise Refused(
+            Exit.BAD_CONFIG, f"cannot reload: {error}", "the old configuration stays in force"
+        ) from error
+    return await _put_in_force(daemon, accepted)
+
+
+@HANDLERS.on("rules.mode", DoRuleMode)
+async def rules_mode(context: Call, request: DoRuleMode) -> object:
+    """Arm, shadow or switch off one rule, for one account or for all."""
+    return await _change_rule(context.parts, request.account, request.rule, "mode", request.mode)
+
+
+@HANDLERS.on("rules.set", DoRuleSet)
+async def rules_set(context: Call, request: DoRuleSet) -> object:
+    """Set one key of one rule; the value is read by the rule's own schema."""
+    return await _change_rule(context.parts, request.account, request.rule, request.key, request.value)
+
+
+@HANDLERS.on("config.diff", Nothing)
+async def config_diff(context: Call, request: Nothing) -> object:
+    """What the files say now beside what is in force."""
+    daemon = context.parts
+    try:
+        accepted = await trio.to_thread.run_sync(
+            read, daemon.accepted.files, daemon.accepted.sets, daemon.accepted.env_file
+        )
+    except (ConfigurationMistakes, SecretUnavailable) as error:
+        raise Refused(Exit.BAD_CONFIG, f"cannot compare: {error}", "riskd config check") from error
+    return _headed(daemon, changes=_told(changes(daemon.program.settings, accepted.settings)))
+
+
+async def _change_rule(daemon: Daemon, account: str | None, rule: str, key: str, value: str) -> object:
+    """Over what is in force, as `--set` would write it."""
+    if rule not in type(daemon.program.settings.rules).model_fields:
+        known = ", ".join(type(daemon.program.settings.rules).model_fields)
+        raise Refused(Exit.USAGE, f"cannot find rule {rule}", f"rules: {known}")
+    document = msgspec.json.decode(canonical(daemon.program.settings))
+    for rules in _rules_of(daemon, document, account):
+        rules.setdefault(rule, {})[key] = _written(value)
+    try:
+        settings = settings_from(document)
+    except ConfigurationMistakes as error:
+        raise Refused(Exit.BAD_CONFIG, f"cannot set {rule}.{key}", rendered(error.mistakes)) from error
+    accepted = msgspec.structs.replace(
+        daemon.accepted,
+        settings=settings,
+        canonical=canonical(settings),
+        digest=digest(settings),
+        source="command",
+    )
+    return await _put_in_force(daemon, accepted)
+
+
+def _rules_of(daemon: Daemon, document: Any, account: str | None) -> list[dict[str, Any]]:
+    """The mappings in which the rule is written: those for all, or one account's own."""
+    if account is None:
+        return [document["rules"]]
+    name = daemon.account(account).guarded.name
+    if document["accounts"] == "all":
+        raise Refused(Exit.FAILED, "cannot set a rule for one account of all", "list the accounts by name")
+    return [entry.setdefault("rules", {}) for entry in document["accounts"] if entry["name"] == name]
+
+
+def _written(value: str) -> object:
+    """A value as the configuration would have it: JSON where it is that, else the word itself."""
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value
+
+
+async def _put_in_force(daemon: Daemon, accepted: Accepted) -> object:
+    found = await reload(daemon.program, accepted.settings)
+    daemon.accepted = accepted
+    restart = [change.key for change in found if not change.live]
+    return _headed(daemon, changes=_told(found), restart_needed=restart)
+
+
+def _told(found: tuple[Change, ...]) -> list[dict[str, object]]:
+    return [
+        {"key": c.key, "old": c.old, "new": c.new, "effect": "now" if c.live else "restart"} for c in found
+    ]

@@ -140,7 +140,8 @@ def test_an_adopted_position_costs_its_average_in_whole_ticks(tape: list[Trade])
     state = after(start(), broker.snapshot(5.0))
 
     for position in seen(state).positions:
-        assert position.cost_ticks == round(broker.cost[position.contract])
+        # The gateway's average is a float: a half may fall to either side.
+        assert abs(position.cost_ticks - broker.cost[position.contract]) <= Fraction(1, 2) + Fraction(1, 1000)
 
 
 @given(tapes, st.data())
