@@ -11,7 +11,7 @@ LOSS = {"daily_realized_loss": {"limit": -500}}
 
 
 def test_S92_a_file_with_a_mistake_is_refused_and_the_old_limits_stay() -> None:
-    """Given a limit of 2, when a file with a mistake is reloaded, then exit 78 and the limit of 2 still acts."""
+    """Given a limit of 2, when a file with a mistake is reloaded, then exit 78; 2 still acts."""
     with desk({"max_contracts": {"limit": 2}}) as d:
         d.write(rules={"max_contracts": {"limit": -1}})
         with pytest.raises(Refused) as refused:
@@ -41,7 +41,7 @@ def test_a_reload_keeps_lockout_position_pnl_and_says_what_needs_a_restart() -> 
 
 
 def test_the_limit_of_a_rule_that_locks_the_account_cannot_be_changed() -> None:
-    """Given the day's loss limit locked the account, when it is set deeper, then exit 7 and the lock stays."""
+    """Given the loss limit locked the account, when it is set deeper, then exit 7; the lock stays."""
     with desk(LOSS) as d:
         d.book(-600)
         d.until(d.lockouts, "locked")
