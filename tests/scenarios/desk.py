@@ -522,7 +522,8 @@ class Desk:
         assert self._failure is None, self._failure
         assert self.program.loop.restarts == 0, "the connection crashed inside"
         if self.sound:
-            assert self.program.supervisor.dead_letters.count == 0, "a message was given up"
+            letters = self.program.supervisor.dead_letters.kept
+            assert not letters, [(x.id, type(x.message).__name__, x.cause) for x in letters]
             assert self.program.actor_restarts == 0, "an actor crashed"
 
 
