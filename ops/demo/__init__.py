@@ -1,7 +1,7 @@
 """`riskd demo`: a guarded trading day on the simulated gateway, with what happened and why.
 
 - `acts`     what a story is made of; `sights` what must be seen in it; `script` accounts, rules, hours
-- `day/`     the story, one file per part
+- `day/`     a trading day, one file per part; `storm/` all that a connection can suffer
 - `stage`    a temporary home with simulator, watchdog and daemon, which leaves nothing behind
 - `play`     one act after the other; `screen` what is seen meanwhile; `report` what came of it
 """
@@ -22,21 +22,17 @@ from ops.demo.report import Report, report, show
 from ops.demo.screen import Teller, teller
 from ops.demo.script import FAST, FULL, Script
 from ops.demo.stage import Kept, stage
+from ops.demo.storm import storm
 from supervisor.protocol import Exit, Refused
 
+STORIES = {"day": day, "storm": storm}
 INTERRUPTED = 130
 
 
 def main(argv: list[str]) -> int:
     """Play the story and tell what came of it; 0 only if every expectation held."""
     asked = parser().parse_args(argv)
-    if asked.scenario == "storm":
-        print(
-            "cannot play the storm: this scenario is not available yet. riskd demo plays the day",
-            file=sys.stderr,
-        )
-        return Exit.USAGE
-    script = day(FAST if asked.fast else FULL)
+    script = STORIES[asked.scenario](FAST if asked.fast else FULL)
     try:
         with teller(live=not asked.fast) as telling:
             told = perform(script, telling)
@@ -76,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         prog="riskd demo", description="A guarded trading day on the simulated gateway."
     )
     made.add_argument("--fast", action="store_true", help="within a minute, without pauses to read")
-    made.add_argument("--scenario", choices=("day", "storm"), default="day")
+    made.add_argument("--scenario", choices=STORIES, default="day")
     made.add_argument("--json", action="store_true", help="print one object")
     return made
 

@@ -36,7 +36,13 @@ class Until(Struct, frozen=True):
     """session_end | reset"""
 
 
-type Step = Operation | KillActor | KillDaemon | Until
+class Pause(Struct, frozen=True):
+    """Let some time pass before the next step."""
+
+    seconds: float
+
+
+type Step = Operation | KillActor | KillDaemon | Until | Pause
 
 
 def buy(account: str, root: str, size: int = 1, *, at: float | None = None) -> Operation:
@@ -56,6 +62,11 @@ def _market(account: str, root: str, side: str, size: int, at: float | None) -> 
 def can_trade(account: str, allowed: bool) -> Operation:
     """The firm allows or forbids trading in the account."""
     return {"op": "can_trade", "account": account, "value": allowed}
+
+
+def fault(name: str, **keys: Any) -> Operation:
+    """Something goes wrong at the gateway or on the way to it."""
+    return {"op": "fault", "name": name, **keys}
 
 
 def price(root: str, at: float) -> Operation:

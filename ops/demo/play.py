@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import assert_never
 
-from ops.demo.acts import Act, KillActor, KillDaemon, Played, Step, Until
+from ops.demo.acts import Act, KillActor, KillDaemon, Pause, Played, Step, Until
 from ops.demo.screen import Teller
 from ops.demo.sights import Look
 from ops.demo.stage import Stage
@@ -68,6 +68,8 @@ def _do(stage: Stage, act: Act, step: Step, teller: Teller) -> None:
             stage.kill_daemon()
         case Until(instant):
             _let_pass(stage, act, teller, stage.left_s(instant))
+        case Pause(seconds):
+            time.sleep(seconds)
         case _:
             assert_never(step)
 

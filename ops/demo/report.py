@@ -18,6 +18,7 @@ class Fired(Struct, frozen=True):
 
     rule: str
     account: str
+    tells: str
     trigger: str
     action: str
     breach_to_order_ms: float | None
@@ -100,7 +101,8 @@ def fired(played: Played) -> Fired:
     return Fired(
         rule=act.rule,
         account=act.account,
-        trigger=breach["text"] if breach else act.tells,
+        tells=act.tells,
+        trigger=breach["text"] if breach else "it looks after stop and target",
         action=_action(calls, lock),
         breach_to_order_ms=receipt.get("breach_to_call_ms"),
         breach_to_verified_ms=receipt.get("breach_to_verified_ms"),
@@ -142,11 +144,13 @@ def show(page: Page, told: Report) -> None:
     page.line()
     page.line(page.styled("What fired, why, and what was done", "bold"))
     for one in told.rules:
-        page.line(f"  {page.styled(one.rule, 'cyan')}  {one.account}: {one.trigger}")
+        page.line(f"  {page.styled(one.rule, 'cyan')}  {one.account}: {one.tells}")
+        page.line(f"      because {one.trigger}")
         page.line(f"      {one.action}")
         page.line(f"      {_times(one)}")
-    page.line()
-    page.line(page.styled("What died and was survived", "bold"))
+    if told.restarts:
+        page.line()
+        page.line(page.styled("What died and was survived", "bold"))
     for restart in told.restarts:
         page.line(f"  {restart.actor}: {restart.cause}; nobody in its place for {_ms(restart.uncovered_ms)}")
     page.line()
@@ -162,6 +166,11 @@ def show(page: Page, told: Report) -> None:
     if told.logs:
         page.line(f"the logs are kept in {told.logs}")
     page.line(_verdict(page, told))
+
+
+def _rules_fired(told: Report) -> str:
+    names = {one.rule for one in told.rules}
+    return "1 rule" if len(names) == 1 else f"{len(names)} rules"
 
 
 def _times(one: Fired) -> str:
@@ -181,6 +190,6 @@ def _verdict(page: Page, told: Report) -> str:
     held = sum(act.held for act in told.acts)
     word = page.styled("Every expectation held", "green") if told.good else page.styled("FAILED", "red")
     return (
-        f"{word}: {held} of {len(told.acts)} acts as expected, {len(told.rules)} rules fired, "
+        f"{word}: {held} of {len(told.acts)} acts as expected, {_rules_fired(told)} fired, "
         f"{len(told.restarts)} restarts survived, in {told.took_s:.0f} s."
     )

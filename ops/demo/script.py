@@ -16,6 +16,10 @@ MORNING = datetime(2026, 3, 4, 9, 59, tzinfo=CHICAGO)
 """A Wednesday without holiday; the same one every time, so that every run tells the same day."""
 
 
+BUDGET = {"requests": 2000, "reserved": 400}
+"""More than a real gateway allows: eight accounts live through a day in half a minute."""
+
+
 class Tempo(Struct, frozen=True):
     """How fast the day goes. All in seconds."""
 
@@ -42,6 +46,10 @@ class Part(Struct, frozen=True):
     rules: dict[str, dict[str, Any]]
     prices: dict[str, float]
 
+    @property
+    def armed(self) -> dict[str, dict[str, Any]]:
+        return {name: {"mode": "armed", **keys} for name, keys in self.rules.items()}
+
 
 class Script(Struct, frozen=True):
     """One story, ready to be played."""
@@ -51,6 +59,10 @@ class Script(Struct, frozen=True):
     parts: tuple[Part, ...]
     acts: tuple[Act, ...]
     clock: datetime = MORNING
+    connection: dict[str, Any] = {}
+    """Keys of the gateway section beyond the usual ones."""
+    turns: bool = True
+    """Session and trading day end while the story is played."""
 
     @property
     def rules(self) -> list[str]:
@@ -66,17 +78,10 @@ class Script(Struct, frozen=True):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        armed = [
-            {
-                "name": part.account,
-                "rules": {name: {"mode": "armed", **keys} for name, keys in part.rules.items()},
-            }
-            for part in self.parts
-        ]
         return {
             "version": 1,
-            "gateway": {"kind": "simulator", "budget": {"requests": 2000, "reserved": 400}},
-            "accounts": armed,
+            "gateway": {"kind": "simulator", "budget": BUDGET, **self.connection},
+            "accounts": [{"name": part.account, "rules": part.armed} for part in self.parts],
             "sessions": {"day": {"start": "08:30", "end": "15:00", "timezone": "America/Chicago"}},
             "chaos": {"enabled": True},
         }
@@ -90,6 +95,8 @@ class Script(Struct, frozen=True):
 
     def hours(self, instants: dict[str, datetime]) -> list[str]:
         """The same as settings."""
+        if not self.turns:
+            return []
         at = {name: f"{instant.astimezone(CHICAGO):%H:%M:%S}" for name, instant in instants.items()}
         return [f"sessions.day.end={at['session_end']}", f"trading_day.reset={at['reset']}"]
 

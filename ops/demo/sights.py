@@ -296,6 +296,27 @@ class Returned(Sight, frozen=True, kw_only=True):
         )
 
 
+class Steady(Sight, frozen=True, kw_only=True):
+    """The same daemon as before, with a live link, and no message given up."""
+
+    def expected(self) -> str:
+        return "the same daemon, its link live, no message given up"
+
+    def seen(self, look: Look) -> str:
+        status = look.status
+        if status is None:
+            return "no daemon answers"
+        link = status.link.state
+        return f"daemon {status.daemon.pid}, link {link}, {status.dead_letters} messages given up"
+
+    def holds(self, look: Look) -> bool:
+        now, before = look.status, look.before
+        if now is None or before is None:
+            return False
+        same = now.daemon.pid == before.daemon.pid and now.dead_letters == before.dead_letters
+        return same and now.link.state == "live"
+
+
 class Unchanged(Sight, frozen=True, kw_only=True):
     """Lockouts, day, positions and orders of the account are what they were when the act began."""
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from config.settings import Rules
-from ops.demo import main, perform
+from ops.demo import perform
 from ops.demo.acts import Act, buy
 from ops.demo.screen import Teller
 from ops.demo.script import FAST, Part, Script
@@ -116,8 +116,3 @@ def test_missed_expectation_says_what_was_expected_and_seen_and_keeps_the_logs(t
     assert (Path(told.logs) / "riskd.log").exists()
     assert [entry.name for entry in Path(told.logs).parent.iterdir()] == ["logs"]
     assert running(temporary) == []
-
-
-def test_storm_is_refused_while_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--scenario", "storm"]) != 0
-    assert "not available yet" in capsys.readouterr().err

@@ -15,6 +15,9 @@ from ops.demo.day import day
 from ops.demo.report import report
 from ops.demo.script import FAST, FULL, Script, Tempo
 from ops.demo.sights import Attempted, Free, Holds, Judged, Locked, Look, Managed, Unlocked, WorkingStop
+from ops.demo.storm import storm
+from ops.demo.storm.faults import STRIKES
+from ops.simulator.faults import FAULTS, Bite
 from supervisor.answers import Status
 
 NOW = datetime(2026, 3, 4, 16, tzinfo=UTC)
@@ -82,6 +85,23 @@ def test_every_account_trades_products_of_its_own(script: Script) -> None:
     products = [root for part in script.parts for root in part.prices]
 
     assert len(products) == len(set(products)), "one account's market would move another's"
+
+
+# ---------------------------------------------------------------------- the storm
+
+
+def test_storm_strikes_with_every_fault_that_a_connection_can_suffer() -> None:
+    struck = {name for strike in STRIKES for name in strike.names}
+    broker = {name for name, row in FAULTS.items() if row.bites is Bite.BROKER}
+
+    assert struck == set(FAULTS) - broker | {"revoke_tokens", "down"}
+
+
+def test_storm_configuration_is_valid_and_every_strike_has_an_act() -> None:
+    told = storm(FAST)
+
+    settings_from(told.configuration)
+    assert len([act for act in told.acts if act.rule]) == len(STRIKES)
 
 
 # ---------------------------------------------------------------------- sights
