@@ -33,6 +33,7 @@ from actors.worker import ActorDied
 from supervisor.arming import Armed
 from supervisor.configuration import Accepted
 from supervisor.control import Context, Handlers
+from supervisor.cooling import permit_loosening
 from supervisor.driver import Refused as TreeRefused
 from supervisor.driver import outcome
 from supervisor.gather import Process, seen
@@ -264,7 +265,12 @@ async def panic(context: Call, request: DoPanic) -> object:
             answers.append({"account": armed.guarded.name, "accepted": False, "text": no.why})
             continue
         answers.append(_accepted(daemon, armed, answer))
-    return await _until_verified(daemon, accounts, answers)
+    told = await _until_verified(daemon, accounts, answers)
+    silent = [str(answer["account"]) for answer in answers if not answer["accepted"]]
+    if silent:
+        why = f"cannot tell whether {', '.join(silent)} is locked: no answer from its enforcement"
+        raise Refused(Exit.UNKNOWN, why, "riskd lockouts; the others are locked and flat")
+    return told
 
 
 def _accepted(daemon: Daemon, armed: Armed, answer: object) -> dict[str, object]:
@@ -318,6 +324,7 @@ async def down(context: Call, request: DoStop) -> object:
             f"cannot stop without a word on the open positions of {listed}",
             "riskd flatten first, or riskd down --leave-open",
         )
+    await permit_loosening(daemon.program, "down", daemon.now().wall)
     context.after_reply(lambda: daemon.program.end(Ending(0, f"asked to stop by {context.by}")))
     return {"schema": 1, "at": daemon.now().wall, "stopping": True, "left_open": sorted(held)}
 
@@ -338,6 +345,8 @@ async def unlock(context: Call, request: DoUnlock) -> object:
         daemon, armed, request.rule
     ):
         raise Refused(Exit.COOLING_OFF, "cannot unlock: tamper.admin_unlock is never")
+    what = f"unlock/{armed.guarded.id}/{request.rule or 'all'}"
+    await permit_loosening(daemon.program, what, daemon.now().wall)
     command = Unlock(armed.guarded.id, request.rule, context.by, daemon.now())
     answer = await daemon.ask(f"account/{armed.guarded.name}/enforcement", command)
     if isinstance(answer, Denied):
@@ -372,6 +381,7 @@ async def reset(context: Call, request: DoReset) -> object:
     armed, now = daemon.account(request.account), daemon.now()
     if daemon.program.settings.tamper.admin_unlock == "never":
         raise Refused(Exit.COOLING_OFF, "cannot reset: tamper.admin_unlock is never")
+    await permit_loosening(daemon.program, f"reset/{armed.guarded.id}", now.wall)
     name = armed.guarded.name
     persistence = daemon.program.address("persistence")
     persistence.tell(StoreMeta(keys.baseline(armed.guarded.id), instant_text(now.wall).encode()))

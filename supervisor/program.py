@@ -107,6 +107,8 @@ class Program(SilentHooks):
         self.found: tuple[AccountReport, ...] = ()
         self.ready = False
         self.given_up: dict[str, str] = {}
+        self._trying: dict[str, int] = {}
+        """Given-up actors that were started again, with what they had handled by then."""
         self.uncovered_ms: dict[str, float] = {}
         self._died_of: dict[str, str] = {}
         """Why an actor that is being replaced died."""
@@ -212,6 +214,7 @@ class Program(SilentHooks):
         while True:
             timers.tell_latest("beat", Beat())
             self._look_at_link()
+            self._look_at_tries()
             await trio.sleep(BEAT_S)
 
     def _look_at_link(self) -> None:
@@ -411,6 +414,7 @@ class Program(SilentHooks):
     def _gave_up(self, report: Report) -> None:
         why = report.reason.describe() if report.reason else report.kind
         self.given_up[report.id] = why
+        self._trying.pop(report.id, None)
         self.alert("critical", f"{report.id} keeps failing and was given up: {why}", f"gave-up/{report.id}")
         account, rule = account_of(report.id), rule_of(report.id)
         if account is None or rule is None:
@@ -431,8 +435,18 @@ class Program(SilentHooks):
                 log.error("actor.not_restarted", actor=actor, why=str(error))
 
     def _runs_again(self, actor: str) -> None:
-        if self.given_up.pop(actor, None) is None:
-            return
+        """Started is not running: it has to handle something first, or the lock would flap."""
+        if actor in self.given_up:
+            self._trying[actor] = self.supervisor.handle(actor).handled
+
+    def _look_at_tries(self) -> None:
+        for actor, handled in list(self._trying.items()):
+            if self.supervisor.handle(actor).handled > handled:
+                del self._trying[actor]
+                self._recovered(actor)
+
+    def _recovered(self, actor: str) -> None:
+        del self.given_up[actor]
         account, rule = account_of(actor), rule_of(actor)
         if account is not None and rule is not None:
             self._lock_for(account, rule, "the rule runs again", on=False)

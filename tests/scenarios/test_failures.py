@@ -33,7 +33,7 @@ def test_S73_a_close_that_fails_twice_is_repeated_and_the_lock_is_there_before()
         outcomes = [call["outcome"] for call in d.receipts()[0]["calls"] if call["call"] == "close"]
         assert outcomes[:2] == ["unknown", "unknown"]
         assert d.receipts()[0]["verified"]
-        assert d.history("lockout")[0]["at"] <= d.receipts()[0]["calls"][0]["at"]
+        assert d.history("lockout")[0]["since"] <= d.receipts()[0]["calls"][0]["at"]
 
 
 @covers("L16", "T6")
