@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def test_S73_a_close_that_fails_twice_is_repeated_and_the_lock_is_there_before()
         outcomes = [call["outcome"] for call in d.receipts()[0]["calls"] if call["call"] == "close"]
         assert outcomes[:2] == ["unknown", "unknown"]
         assert d.receipts()[0]["verified"]
-        assert d.history("lockout")[0]["since"] <= d.receipts()[0]["calls"][0]["at"]
+        locked, called = d.history("lockout")[0]["since"], d.receipts()[0]["calls"][0]["at"]
+        assert datetime.fromisoformat(locked) <= datetime.fromisoformat(called)
 
 
 @covers("L16", "T6")

@@ -27,7 +27,7 @@ def refused(d, command: str, request: object) -> str:
     ],
 )
 def test_what_loosens_is_refused_first_and_names_the_time(command: str, request_: object) -> None:
-    """Given loosen_after 30m and a lock, when it is asked for, then exit 7 names the time; nothing changed."""
+    """Given loosen_after 30m and a lock, when it is asked for, then exit 7 names the time."""
     with desk(LOSS, tamper=HALF_AN_HOUR) as d:
         d.book(-600)
         d.until(d.lockouts, "locked")
