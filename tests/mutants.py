@@ -3,6 +3,7 @@
     --seed N     another sample (default 1)
     --most N     mutants in the sample (default 150: some minutes)
     --all        every mutant (hours; an interrupted run is taken up again while nothing was edited)
+    --only PATH  of files whose path begins so
     --json FILE  the same as one JSON object
 
 Runs mutmut on a copy in `mutants/`, so that editing meanwhile changes nothing. Changes of a sentence that
@@ -49,6 +50,7 @@ pytest_add_cli_args_test_selection = {json.dumps([f"tests/{folder}" for folder i
 pytest_add_cli_args = ["-p", "mutants_profile"]
 use_git_change_detection = false
 """
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 NOTICED = {1, 3, 36, 24, -24, 152, 255, -9, -11, 37}
 """Exit codes of mutmut's runs: a test failed, pytest broke, it never ended, the interpreter died."""
 
@@ -75,11 +77,14 @@ class Mutant(NamedTuple):
         """Only text with a space in it differs: mutmut wraps text in XX, lowers it, raises it."""
         old, new = TEXT.findall(self.old), TEXT.findall(self.new)
         different = [text for text, other in zip(old, new, strict=False) if text != other]
-        same_code = len(old) == len(new) and TEXT.sub("", self.old) == TEXT.sub("", self.new)
-        return same_code and bool(different) and all(" " in text for text in different)
+        same_code = [TEXT.sub("", code) for code in (self.old, self.new)]
+        same_values = [VALUE.findall(code) for code in (self.old, self.new)]
+        same = len(old) == len(new) and same_code[0] == same_code[1] and same_values[0] == same_values[1]
+        return same and bool(different) and all(" " in text for text in different)
 
 
 TEXT = re.compile(r'"([^"\n]*)"')
+VALUE = re.compile(r"\{[^{}]*\}")
 
 
 def main() -> int:
@@ -94,15 +99,12 @@ def main() -> int:
     if not every or not (MADE / "mutmut-stats.json").exists():
         print(generated + "\ncannot make mutants: the lines above say why. Do all tests pass?")
         return 1
-    judged = [mutant for mutant in every.values() if not mutant.is_prose]
+    judged = [m for m in every.values() if not m.is_prose and m.file.startswith(asked.only)]
     chosen = judged if asked.all else random.Random(asked.seed).sample(judged, min(asked.most, len(judged)))
-    print(
-        f"{len(chosen)} of {len(judged)} mutants (and {len(every) - len(judged)} of prose left out)",
-        flush=True,
-    )
+    print(f"{len(chosen)} of {len(judged)} mutants of {asked.only or 'all'}", flush=True)
     tested = tests_by_function()
     tried = [mutant for mutant in chosen if tested.get(mutant.name.rpartition("__mutmut_")[0])]
-    mutmut(*(["*"] if asked.all else [mutant.name for mutant in tried]))
+    mutmut(*([asked.only.replace("/", ".") + "*"] if asked.all else [mutant.name for mutant in tried]))
     report(asked, chosen, outcomes(), time.monotonic() - start)
     return 0
 
@@ -112,6 +114,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--most", type=int, default=150)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", default="", metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 
@@ -152,7 +155,7 @@ def mutmut(*names: str) -> str:
     ran = subprocess.run(
         [*command, *names], cwd=COPY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    return ran.stdout
+    return "\n".join(line for line in ran.stdout.splitlines() if line[:1] not in SPINNER)
 
 
 # ------------------------------------------------------------------------------ what mutmut made

@@ -45,10 +45,10 @@ class Hosted:
         wait_for(lambda: self.handle.depth == 0 and self.handle.due == IDLE)
 
     def crash(self) -> None:
-        """Let the actor crash and wait for the next one."""
-        epoch = self._epoch
+        """Let the actor crash and wait until the next one has started."""
+        self._ready.clear()
         self.handle.tell(Order())
-        wait_for(lambda: self._epoch > epoch and self.handle.incumbent is not None)
+        assert self._ready.wait(PATIENCE_S), self.ends
         self.settle()
 
     def _start(self) -> None:
