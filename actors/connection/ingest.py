@@ -26,15 +26,28 @@ from actors.messages import (
     Quoted,
 )
 
+JOIN_S = 0.001
+"""The gateway tells a trade as order, order, fill, position within a millisecond. What comes beside a fill
+waits this long for it: an account woken by each would be busy with the orders when the fill is there."""
+
+type Later = Callable[[float, Callable[[], None]], object]
+
+
+def _at_once(seconds: float, call: Callable[[], None]) -> None:
+    del seconds
+    call()
+
 
 class Ingest:
-    """Who gets which event. `sight` is called once for each contract id that turns up."""
+    """Who gets which event. `sight` is called once for each contract id that turns up; `later` calls back."""
 
-    def __init__(self, timers: Address, sight: Callable[[ContractId], None]) -> None:
+    def __init__(self, timers: Address, sight: Callable[[ContractId], None], later: Later = _at_once) -> None:
         self.last_event_mono = 0.0
         self.accounts: dict[AccountId, AccountReport] = {}
         self._timers = timers
         self._sight = sight
+        self._later, self._timed = later, False
+        self._beside: list[tuple[Address, OrderChanged | PositionChanged]] = []
         self._sighted: set[ContractId] = set()
         self._guarded: dict[AccountId, Address] = {}
         self._wanted: dict[AccountId, frozenset[ContractId]] = {}
@@ -92,20 +105,21 @@ class Ingest:
         self.accounts[account.id] = account
         address = self._guarded.get(account.id)
         if address is not None:
+            self.let_go()
             address.tell(AccountChanged(account, mono))
 
     def position_changed(self, position: PositionReport, mono: float) -> None:
         self.last_event_mono = mono
         address = self._guarded.get(position.account)
         if address is not None:
-            address.tell(PositionChanged(position, mono))
+            self._tell_beside(address, PositionChanged(position, mono))
             self.saw(position.contract)
 
     def order_changed(self, order: Order, mono: float) -> None:
         self.last_event_mono = mono
         address = self._guarded.get(order.account)
         if address is not None:
-            address.tell(OrderChanged(order, mono))
+            self._tell_beside(address, OrderChanged(order, mono))
             self._clock(order.updated_at, mono)
             self.saw(order.contract)
 
@@ -113,9 +127,26 @@ class Ingest:
         self.last_event_mono = mono
         address = self._guarded.get(fill.account)
         if address is not None:
+            self.let_go()
             address.tell(Filled(fill, mono))
             self._clock(fill.at, mono)
             self.saw(fill.contract)
+
+    def _tell_beside(self, address: Address, event: OrderChanged | PositionChanged) -> None:
+        self._beside.append((address, event))
+        if not self._timed:
+            self._timed = True
+            self._later(JOIN_S, self._joined)
+
+    def _joined(self) -> None:
+        self._timed = False
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Tell what waits, before anything that must not overtake it."""
+        beside, self._beside = self._beside, []
+        for address, event in beside:
+            address.tell(event)
 
     def saw(self, contract: ContractId) -> None:
         if contract not in self._sighted:

@@ -82,7 +82,7 @@ class Keeper:
             store=outlets.persistence.tell,
             alert=lambda key, text: self._alert("warning", key, text),
         )
-        self.ingest = Ingest(outlets.timers, self.records.sight)
+        self.ingest = Ingest(outlets.timers, self.records.sight, asyncio.get_running_loop().call_later)
         self.calls = Calls(gateway, clock, self.login.authorised)
         self.reads = Reads(
             gateway=gateway,
@@ -297,6 +297,7 @@ class Keeper:
         guarded = self.roster.find(snapshot.account.id)
         if guarded is None:
             return
+        self.ingest.let_go()
         guarded.address.tell(snapshot)
         guarded.due = max(guarded.due, snapshot.finished_mono + self._steady_every)
         for contract in {p.contract for p in snapshot.positions} | {o.contract for o in snapshot.orders}:

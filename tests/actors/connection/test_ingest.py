@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -17,6 +18,7 @@ from actors.messages import (
     FillId,
     GatewaySeen,
     OrderId,
+    PositionChanged,
     PositionReport,
     Quoted,
 )
@@ -55,6 +57,28 @@ def test_event_goes_to_its_own_account_only_and_to_nobody_when_unguarded() -> No
     desk.ingest.filled(fill(A), 3.0)
     assert len(desk.a.all(Filled)) == 1
     assert desk.ingest.last_event_mono == 3.0
+
+
+def test_what_comes_beside_a_fill_is_told_with_it_in_the_order_in_which_it_came() -> None:
+    calls = list[Callable[[], None]]()
+    a = Inbox("a")
+    ingest = Ingest(Inbox("timers"), lambda contract: None, lambda seconds, call: calls.append(call))
+    ingest.guard(A, a)
+    before = PositionReport(A, MNQ, 1, 19_000.0, NOON)
+    after = PositionReport(A, MNQ, 2, 19_000.0, NOON)
+
+    ingest.position_changed(before, 1.0)
+    assert a.messages == []
+    ingest.filled(fill(), 1.0)
+    ingest.position_changed(after, 1.0)
+    told = [PositionChanged(before, 1.0), Filled(fill(), 1.0)]
+    assert a.messages == told
+
+    assert len(calls) == 1
+    calls.pop()()
+    assert a.messages == [*told, PositionChanged(after, 1.0)]
+    ingest.position_changed(before, 2.0)
+    assert len(calls) == 1
 
 
 def test_contract_is_sighted_once_however_it_turns_up() -> None:
