@@ -107,8 +107,10 @@ class Program(SilentHooks):
         self.found: tuple[AccountReport, ...] = ()
         self.ready = False
         self.given_up: dict[str, str] = {}
+        self._handled: dict[str, int] = {}
+        """How many messages an actor had handled when it was given up."""
         self._trying: dict[str, int] = {}
-        """Given-up actors that were started again, with what they had handled by then."""
+        """Given-up actors that were started again, with what they had handled before."""
         self.uncovered_ms: dict[str, float] = {}
         self._died_of: dict[str, str] = {}
         """Why an actor that is being replaced died."""
@@ -415,6 +417,7 @@ class Program(SilentHooks):
         why = report.reason.describe() if report.reason else report.kind
         self.given_up[report.id] = why
         self._trying.pop(report.id, None)
+        self._handled[report.id] = self.supervisor.handle(report.id).handled
         self.alert("critical", f"{report.id} keeps failing and was given up: {why}", f"gave-up/{report.id}")
         account, rule = account_of(report.id), rule_of(report.id)
         if account is None or rule is None:
@@ -437,7 +440,9 @@ class Program(SilentHooks):
     def _runs_again(self, actor: str) -> None:
         """Started is not running: it has to handle something first, or the lock would flap."""
         if actor in self.given_up:
-            self._trying[actor] = self.supervisor.handle(actor).handled
+            # Its first message may have been handled before this is called; a quiet market sends no other.
+            now = self.supervisor.handle(actor).handled
+            self._trying[actor] = min(now, self._handled.pop(actor, now))
 
     def _look_at_tries(self) -> None:
         for actor, handled in list(self._trying.items()):
