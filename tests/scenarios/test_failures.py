@@ -195,7 +195,7 @@ def test_S86_a_rule_that_keeps_crashing_locks_its_account_until_it_runs_again() 
         assert [a for a in d.history("alert") if a["level"] == "critical" and rule in a["message"]]
 
         d.ask("actors.restart", AskActor(rule))
-        d.until(lambda: (d.pass_time(1), not d.lockouts())[1], "it judges again, and the lock is over")
+        d.locked()
         assert d.rule("daily_realized_loss")["state"] == "ok"
 
 
