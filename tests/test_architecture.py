@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -23,10 +24,16 @@ MAY_IMPORT = {
 """Directions between packages. What `ops` may take of the others is narrower: see below."""
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file; parsed once for all laws."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Absolute names of everything a file imports, with the line."""
     package = path.relative_to(ROOT).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -120,7 +127,7 @@ def test_broad_excepts_stand_at_the_borders_only() -> None:
     for path in SOURCES:
         if name(path) in BORDERS or name(path) == "ops/run.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.ExceptHandler) and _broad(node.type) and not _passes_on(node):
                 found.append(f"{name(path)}:{node.lineno}")  # noqa: PERF401
     assert found == []
@@ -143,7 +150,7 @@ def test_every_match_over_our_unions_ends_in_a_refusal() -> None:
     """A `case _` that passes silently is a rule that silently does nothing."""
     found = []
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.match_case) and isinstance(node.pattern, ast.MatchAs):
                 silent = node.pattern.pattern is None and all(isinstance(s, ast.Pass) for s in node.body)
                 if silent:
