@@ -25,6 +25,7 @@ from actors.messages import (
     OrderId,
     PositionReport,
 )
+from config.instruments import TICKS
 
 ACCOUNT = AccountId(1001)
 DAY = date(2026, 3, 4)
@@ -44,23 +45,17 @@ class OneDay:
         return datetime(day.year, day.month, day.day, 23, tzinfo=UTC) - timedelta(days=1)
 
 
-def contract(root: str, tick: str, value: str) -> Contract:
-    size = Decimal(tick)
+def contract(root: str) -> Contract:
+    ticks = TICKS[root]
+    size = Decimal(ticks.size.numerator) / ticks.size.denominator
     return Contract(
-        ContractId(f"CON.F.US.{root}.H26"), root, f"{root}H6", size, int(Decimal(value) * 10_000), float(size)
+        ContractId(f"CON.F.US.{root}.H26"), root, f"{root}H6", size, ticks.value, float(ticks.size)
     )
 
 
-MNQ = contract("MNQ", "0.25", "0.50")
-ES = contract("ES", "0.25", "12.50")
-ZN = contract("ZN", "0.015625", "15.625")
-ZF = contract("ZF", "0.0078125", "7.8125")
-M6B = contract("M6B", "0.0001", "0.625")
-SIX_J = contract("6J", "0.0000005", "6.25")
-CL = contract("CL", "0.01", "10")
-RB = contract("RB", "0.0001", "4.20")
-MET = contract("MET", "0.5", "0.05")
-CONTRACTS = (MNQ, ES, ZN, ZF, M6B, SIX_J, CL, RB, MET)
+CONTRACTS = tuple(contract(root) for root in TICKS)
+"""Every instrument of the exchange table."""
+MNQ, ES = contract("MNQ"), contract("ES")
 
 
 class Trade(Struct, frozen=True):
@@ -72,14 +67,19 @@ class Trade(Struct, frozen=True):
     fees: int
 
 
-trades = st.builds(
-    Trade,
-    st.sampled_from(CONTRACTS),
-    st.integers(-4, 4).filter(bool),
-    st.integers(4000, 4060),
-    st.sampled_from([0, 3600, 6100]),
-)
-tapes = st.lists(trades, min_size=1, max_size=30)
+def _tape(contracts: list[Contract]) -> st.SearchStrategy[list[Trade]]:
+    trades = st.builds(
+        Trade,
+        st.sampled_from(contracts),
+        st.integers(-4, 4).filter(bool),
+        st.integers(4000, 4060),
+        st.sampled_from([0, 3600, 6100]),
+    )
+    return st.lists(trades, min_size=1, max_size=30)
+
+
+# A few products a tape, so that scale-ins, partial closes and reversals come up often.
+tapes = st.lists(st.sampled_from(CONTRACTS), min_size=1, max_size=3, unique=True).flatmap(_tape)
 
 
 class Broker:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.account.apply import apply, lasting_disputes
@@ -46,6 +47,7 @@ from .tapes import (
 DAYS = OneDay()
 
 
+@cache
 def start(records: tuple = CONTRACTS) -> AccountState:
     state = opening(ACCOUNT, "A", DAYS, NOW, first_seq=1, session_since=None)
     for record in records:
@@ -72,6 +74,7 @@ def story(state: AccountState) -> list:
     return [(b.fill.id, b.opened, b.closed, b.flat_after, b.own) for b in seen(state).fills]
 
 
+@settings(max_examples=1000)
 @given(tapes)
 def test_every_tape_of_fills_gives_the_brokers_position_and_exact_pnl(tape: list[Trade]) -> None:
     broker, state = Broker(), start()
