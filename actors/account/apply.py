@@ -7,7 +7,6 @@ from typing import assert_never
 import msgspec
 
 from actors.messages import (
-    TERMINAL,
     AccountChanged,
     BrokerSnapshot,
     CloseSent,
@@ -20,7 +19,6 @@ from actors.messages import (
     Filled,
     LinkChanged,
     Now,
-    Order,
     OrderChanged,
     PositionChanged,
     Quoted,
@@ -29,6 +27,7 @@ from actors.messages import (
 from actors.rules.rule import Wake
 
 from . import ledger as books
+from . import orders
 from .booking import book, count, on_grid
 from .marks import merge, traded
 from .reading import take_read
@@ -42,9 +41,7 @@ from .state import (
     Days,
     Dispute,
     PendingClose,
-    SeenOrder,
     Step,
-    finish,
 )
 
 
@@ -56,7 +53,7 @@ def apply(state: AccountState, event: AccountEvent, days: Days, now: Now) -> Ste
         case Filled():
             return _filled(state, event, days)
         case OrderChanged():
-            return _order_changed(state, event)
+            return orders.changed(state, event)
         case PositionChanged():
             return _position_changed(state, event)
         case AccountChanged():
@@ -121,7 +118,7 @@ def _filled(state: AccountState, event: Filled, days: Days) -> Step:
     if fill.id in state.ledger.known:
         return _repeated(state, fill, cause)
     state, booked, drifted = book(state, fill)
-    state = count(state, booked, days)
+    state = orders.filled(count(state, booked, days), (fill,))
     state = msgspec.structs.replace(state, arrived={**state.arrived, fill.id: event.mono})
     ticks = on_grid(state.contracts.get(fill.contract), fill.price)
     if ticks is not None:
@@ -149,23 +146,6 @@ def _voided(state: AccountState, fill: Fill, cause: str) -> Step:
     new = msgspec.structs.replace(state, ledger=books.void(state.ledger, fill.id))
     # What a void does to the position is the gateway's to say.
     return Step(new, FILLED, cause, fill.at, completed=(fill,), read=f"fill {fill.id} was voided")
-
-
-def _order_changed(state: AccountState, event: OrderChanged) -> Step:
-    order = event.order
-    known = state.orders.get(order.id)
-    if order.id in state.finished or (known is not None and _older(order, known.order)):
-        return Step(state, NOTHING, f"order:{order.id}")
-    orders, finished = {**state.orders, order.id: SeenOrder(order, event.mono)}, state.finished
-    if order.status in TERMINAL:
-        del orders[order.id]
-        finished = finish(finished, (order.id,))
-    new = msgspec.structs.replace(state, orders=orders, finished=finished)
-    return Step(new, frozenset({Wake.ORDER}), f"order:{order.id}", order.updated_at)
-
-
-def _older(order: Order, known: Order) -> bool:
-    return order == known or order.updated_at < known.updated_at
 
 
 def _position_changed(state: AccountState, event: PositionChanged) -> Step:

@@ -9,7 +9,6 @@ from datetime import datetime
 import msgspec
 
 from actors.messages import (
-    TERMINAL,
     BookedFill,
     BrokerSnapshot,
     ContractId,
@@ -20,9 +19,10 @@ from actors.messages import (
 from actors.rules.rule import Wake
 
 from . import ledger as books
+from . import orders
 from .booking import book, count
 from .holdings import adopt
-from .state import AccountState, Days, Dispute, SeenOrder, Step, finish
+from .state import AccountState, Days, Dispute, Step
 
 
 def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
@@ -45,7 +45,7 @@ def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
     if not _in_order(new.ledger.booked):
         in_order = tuple(sorted(new.ledger.booked, key=lambda b: _when(b.fill)))
         new = msgspec.structs.replace(new, ledger=msgspec.structs.replace(new.ledger, booked=in_order))
-    new = _orders_read(new, event)
+    new = orders.read(orders.filled(new, [b.fill for b in booked]), event)
     new = msgspec.structs.replace(new, read_mono=max(state.read_mono, event.started_mono))
     last = max((b.fill for b in booked), key=_when, default=None)
     open_disputes = ", ".join(sorted(new.disputes))
@@ -203,18 +203,6 @@ def _heard_since(state: AccountState, contract: ContractId, mono: float) -> bool
         b.fill.contract == contract and state.arrived.get(b.fill.id, float("-inf")) >= mono
         for b in (*state.ledger.booked, *state.ledger.ahead)
     )
-
-
-def _orders_read(state: AccountState, event: BrokerSnapshot) -> AccountState:
-    later = {i: seen for i, seen in state.orders.items() if seen.mono >= event.started_mono}
-    final = [order.id for order in event.orders if order.status in TERMINAL and order.id not in later]
-    finished = finish(state.finished, final) if final else state.finished
-    read = {
-        order.id: SeenOrder(order, event.started_mono)
-        for order in event.orders
-        if order.id not in later and order.id not in finished
-    }
-    return msgspec.structs.replace(state, orders={**read, **later}, finished=finished)
 
 
 def _changed_by_read(old: AccountState, new: AccountState, fills: bool) -> frozenset[Wake]:

@@ -82,6 +82,17 @@ class SeenOrder(Struct, frozen=True, gc=False):
     order: Order
     mono: float
     """When it was read: a snapshot begun earlier cannot contradict it."""
+    counted: int = 0
+    """Contracts of it that the day's fills had told of by then."""
+
+
+class Filling(Struct, frozen=True, gc=False):
+    """An order as the gateway has it, which is shown only once the fills that made it so are counted."""
+
+    order: Order
+    mono: float
+    left: int
+    """Contracts that no fill told of yet."""
 
 
 class Dispute(Struct, frozen=True, gc=False):
@@ -116,6 +127,7 @@ class AccountState(Struct, frozen=True, gc=False):
     """Those that are not final; suspended ones are among them."""
     finished: dict[OrderId, None] = {}
     """The last orders that became final, oldest first; set apart, for every event looks at `orders`."""
+    filling: dict[OrderId, Filling] = {}
     disputes: dict[ContractId, Dispute] = {}
     own: dict[ContractId, PendingClose] = {}
     own_fills: dict[FillId, OwnClose] = {}

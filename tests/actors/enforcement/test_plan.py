@@ -766,6 +766,7 @@ def test_partly_filled_order_is_cut_to_what_may_still_fill() -> None:
     floor = Floor()
     floor.buy("MNQ", 5)
     stop = floor.place("MNQ", -4, stop=20980.0)
+    floor.sell("MNQ", 1, order=stop.id)
     floor.take(floor.desk.change(stop, filled=-1))
 
     floor.say("max_contracts", OrderAtMost(stop.id, MNQ, 2))
