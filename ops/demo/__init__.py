@@ -1,6 +1,7 @@
 """`riskd demo`: a guarded trading day on the simulated gateway, with what happened and why.
 
-- `acts`     what a story is made of; `sights` what must be seen in it; `script` accounts, rules, hours
+- `acts`     what a story is made of; `script` its accounts, rules and hours
+- `look`     what can be seen at one moment; `sights` what must be
 - `day/`     a trading day, one file per part; `storm/` all that a connection can suffer
 - `stage`    a temporary home with simulator, watchdog and daemon, which leaves nothing behind
 - `play`     one act after the other; `screen` what is seen meanwhile; `report` what came of it

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from ops.demo.acts import Act, KillActor, KillDaemon, Pause, Played, Step, Until
+from ops.demo.look import Look
 from ops.demo.screen import Teller
-from ops.demo.sights import Look
 from ops.demo.stage import Stage
 from supervisor.protocol import Refused
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ops.cli.page import Page
 from ops.demo.acts import Act, Played
-from ops.demo.sights import Look
+from ops.demo.look import Look
 
 
 class Teller:

@@ -1,71 +1,14 @@
-"""What can be seen during an act, and what must be: each sight tells what it expects and what is there.
-
-A `Look` is one moment: the daemon's own status and history, and the gateway's books beside them.
-"""
+"""What must be seen in an act: each sight tells what it expects and what is there instead."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from msgspec import Struct
 
 from config.instruments import root_of
-from supervisor.answers import Account, Status, WorkingOrder
-
-LONG = 1
-WORKING = (1, 6)
-"""Order states Open and Pending of the gateway."""
-
-
-class Look(Struct, frozen=True):
-    """What can be seen at one moment of an act."""
-
-    status: Status | None
-    """None while no daemon answers."""
-    history: list[dict[str, Any]]
-    """Lines since the act (or the story) began, oldest first."""
-    gateway: dict[str, Any]
-    """The gateway's own state."""
-    before: Status | None = None
-    """The daemon's status when the act began."""
-
-    def account(self, name: str) -> Account | None:
-        return _named(self.status, name)
-
-    def was(self, name: str) -> Account | None:
-        return _named(self.before, name)
-
-    def lines(self, kind: str, account: str, rule: str = "") -> list[dict[str, Any]]:
-        """Lines of one kind and account; of one rule where it is named."""
-        return [
-            line
-            for line in self.history
-            if line["kind"] == kind
-            and line["account"] == account
-            and (not rule or rule in (line.get("rule"), *line.get("rules", ())))
-        ]
-
-    def held(self, account: str) -> dict[str, int]:
-        """Open size by root, as the gateway's books have it."""
-        return {
-            root_of(row["contractId"]): row["size"] if row["type"] == LONG else -row["size"]
-            for row in self.gateway["positions"]
-            if row["accountId"] == self._id(account) and row["size"]
-        }
-
-    def working(self, account: str) -> int:
-        """How many orders work in the gateway's books."""
-        mine = self._id(account)
-        return sum(row["accountId"] == mine and row["status"] in WORKING for row in self.gateway["orders"])
-
-    def _id(self, account: str) -> int:
-        return next(int(row["id"]) for row in self.gateway["accounts"] if row["name"] == account)
-
-
-def _named(status: Status | None, name: str) -> Account | None:
-    accounts = status.accounts if status else ()
-    return next((account for account in accounts if account.name == name), None)
+from ops.demo.look import Look
+from supervisor.answers import Account, WorkingOrder
 
 
 class Sight(Struct, frozen=True, kw_only=True):
@@ -110,6 +53,21 @@ class Holds(Sight, frozen=True, kw_only=True):
     def _known(self, look: Look) -> dict[str, int] | None:
         account = look.account(self.account)
         return None if account is None else {each.root: each.size for each in account.positions}
+
+
+class Traded(Sight, frozen=True, kw_only=True):
+    """So many executions in the gateway's books, and no more: nothing was doubled or reversed."""
+
+    fills: int
+
+    def expected(self) -> str:
+        return f"{self.fills} executions in {self.account}"
+
+    def seen(self, look: Look) -> str:
+        return f"{look.executions(self.account)} executions"
+
+    def holds(self, look: Look) -> bool:
+        return look.executions(self.account) == self.fills
 
 
 class WorkingStop(Sight, frozen=True, kw_only=True):

@@ -25,8 +25,8 @@ from actors.clock import TEST_CLOCK, clock_from
 from ops import client, start
 from ops.demo.acts import Operation
 from ops.demo.interrupts import Interrupts
+from ops.demo.look import Look
 from ops.demo.script import Script
-from ops.demo.sights import Look
 from ops.simulator.remote import control
 from ops.watchdog.process import end_recorded
 from supervisor.answers import Status

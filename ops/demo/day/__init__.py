@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from ops.demo.acts import Act
 from ops.demo.day import crash, hours, loss, pace, profit, size, stops
 from ops.demo.script import Script, Tempo
+from ops.demo.sights import Traded
 
 PARTS = (hours.part, loss.part, profit.part, pace.streak, pace.pace, size.part, stops.stops, stops.managed)
+EXECUTIONS = {
+    hours.HOURS: 2,
+    loss.LOSS: 9,
+    profit.PROFIT: 4,
+    pace.STREAK: 10,
+    pace.PACE: 5,
+    size.SIZE: 11,
+    stops.STOPS: 2,
+    stops.MANAGED: 2,
+}
+"""What the trader did and what had to be closed of it."""
+BOOKS = Act(
+    account=loss.LOSS,
+    tells="The broker's books are counted: nothing was done twice, nothing was reversed.",
+    sees=tuple(Traded(account=account, fills=fills) for account, fills in EXECUTIONS.items()),
+)
 ACTS = (
     # What the session's end and the reset end must have begun before, however slow the machine.
     hours.INSIDE,
@@ -36,6 +54,7 @@ ACTS = (
     profit.NEW_DAY,
     pace.NEW_DAY,
     loss.FIRST_TRADE,
+    BOOKS,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops.demo.acts import Act, buy, price
 from ops.demo.script import Part, Tempo
-from ops.demo.sights import Holds, Judged, Managed, WorkingStop, WorkingTarget
+from ops.demo.sights import Holds, Judged, Managed, Traded, WorkingStop, WorkingTarget
 
 STOPS, MANAGED = "DEMO-STOPS", "DEMO-MANAGED"
 
@@ -61,5 +61,5 @@ STOPPED = Act(
     account=MANAGED,
     tells="The market turns; the trailed stop fills, its target is cancelled.",
     does=(price("MGC", 2601),),
-    sees=(Holds(account=MANAGED, positions={}, orders=0),),
+    sees=(Holds(account=MANAGED, positions={}, orders=0), Traded(account=MANAGED, fills=2)),
 )

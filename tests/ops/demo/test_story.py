@@ -12,9 +12,10 @@ from config.checks import settings_from
 from config.settings import Rules
 from ops.demo.acts import Act, Played
 from ops.demo.day import day
+from ops.demo.look import Look
 from ops.demo.report import report
 from ops.demo.script import FAST, FULL, Script, Tempo
-from ops.demo.sights import Attempted, Free, Holds, Judged, Locked, Look, Managed, Unlocked, WorkingStop
+from ops.demo.sights import Attempted, Free, Holds, Judged, Locked, Managed, Unlocked, WorkingStop
 from ops.demo.storm import storm
 from ops.demo.storm.faults import STRIKES
 from ops.simulator.faults import FAULTS, Bite
