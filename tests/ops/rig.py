@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.home = Home(folder / "home")
         self.file = folder / "riskd.yaml"
+        self.began = datetime.now(UTC)
+        """When `up` was last called."""
 
     def configure(self, document: dict[str, Any]) -> None:
         self.file.write_text(json.dumps({"version": 1, **document}), "utf-8")
@@ -78,6 +81,7 @@ class Rig:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def up(self, expected: int = 0) -> Ran:
+        self.began = datetime.now(UTC)
         ran = self.riskd("up")
         assert ran.code == expected, f"{ran}\n{self.output()}"
         return ran
