@@ -177,6 +177,22 @@ def test_S45_of_two_rests_the_later_end_holds() -> None:
         d.locked()
 
 
+def test_S45_a_shorter_rest_does_not_shorten_a_longer_one() -> None:
+    """Given a rest of 30 minutes after -300 that leaves positions open, when -100 follow a minute later, then
+    the rest still ends after the 30 minutes."""
+    with desk({"cooldown_after_loss": {"tiers": TIERS, "flatten": False}}) as d:
+        d.buy("MNQ", 5)
+        d.holds(MNQ=5)
+        d.book(-300, contract="ES")
+        before = d.locked("cooldown_after_loss")["cooldown_after_loss"]["until"]
+        d.advance(60)
+        d.price("MNQ", 20990)
+        d.sell("MNQ", 5)
+        d.flat()
+        d.becomes(2, lambda: len(d.history("breach")))
+        assert d.lockouts()["cooldown_after_loss"]["until"] == before
+
+
 def test_S45_a_rest_that_leaves_positions_open_refuses_more_of_them() -> None:
     """Given a rest without flatten and MNQ long 2, when one more is bought, then it is closed and 2 stay."""
     with desk({"cooldown_after_loss": {"tiers": TIERS, "flatten": False}}) as d:

@@ -40,6 +40,18 @@ def test_S14_at_the_limit_is_over_it_and_a_cent_above_is_not() -> None:
         assert (breach["value"], breach["limit"]) == ("-500.00", "-500.00")
 
 
+def test_S14_fees_of_both_halves_are_part_of_the_day() -> None:
+    """Given a limit of -500, when a trade loses 490 and each half costs 4.99, then the day is at -499.98 and
+    free; another 0.02 of fees locks it."""
+    with desk(LOSS) as d:
+        d.book(-490, fees=4.5, commissions=0.49)
+        d.day("-499.98")
+        assert d.lockouts() == {}
+        d.book(0, fees=0.01)
+        d.locked("daily_realized_loss")
+        d.day("-500.00")
+
+
 @covers("C1", "C29", "L24", "L30")
 def test_S15_a_fill_while_locked_is_closed_counted_and_leaves_the_lock_as_it_is() -> None:
     """Given a day locked at -550, when 30 s later MNQ is bought, then it is closed at once, its loss counts
