@@ -260,7 +260,7 @@ class Desk:
         now = self.actor(actor)
         if now["state"] == "restarting":  # not for the first time: it waits for its time on our clock
             self.pass_time(0.1)
-        return now["epoch"] > epoch and now["state"] == "running"
+        return bool(now["epoch"] > epoch and now["state"] == "running")
 
     def wear_out(self, actor: str) -> None:
         """Let an actor crash five times in 30 s, after which its supervisor gives it up."""
@@ -426,6 +426,15 @@ class Desk:
                 raise AssertionError(f"never seen: {what}\n{self.describe()}")
             time.sleep(LOOK_S)
         return value
+
+    def in_time(self, holds: Callable[[], Any], what: str, each: float = 1.0) -> Any:
+        """Wait until something can be seen while time passes on the desk's clock, so much at every look."""
+
+        def later() -> Any:
+            self.pass_time(each)
+            return holds()
+
+        return self.until(later, what)
 
     def becomes(self, value: object, look: Callable[[], object]) -> None:
         """Wait until a look shows this value and everything came to rest; it must still show it then."""

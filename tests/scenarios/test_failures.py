@@ -28,7 +28,7 @@ def test_S73_a_close_that_fails_twice_is_repeated_and_the_lock_is_there_before()
         d.book(-50)
         d.until(d.acts, "a close on its way")
         assert "daily_realized_loss" in d.lockouts()
-        d.until(lambda: (d.pass_time(1), not d.positions())[1], "it is closed in the end")
+        d.in_time(lambda: not d.positions(), "it is closed in the end")
         d.fault("all", on=False)
         d.flat()
         outcomes = [call["outcome"] for call in d.receipts()[0]["calls"] if call["call"] == "close"]
@@ -56,7 +56,7 @@ def test_S74_while_every_attempt_fails_the_account_is_locked_and_nobody_claims_s
 
         d.fault("refuse", path=CLOSE, on=False)
         d.fault("all", on=False)
-        d.until(lambda: (d.pass_time(10), not d.positions())[1], "it is closed")
+        d.in_time(lambda: not d.positions(), "it is closed", 10)
         d.flat()
         assert d.receipts()[-1]["verified"]
 
@@ -152,7 +152,7 @@ def test_S85_any_actor_may_die_in_the_middle_of_a_breach(actor: str) -> None:
         d.until(d.calls, "the close is on its way")
         d.kill(actor)
         d.holds(MNQ=2)
-        d.until(lambda: (d.pass_time(1), all(r["verified"] for r in d.receipts()))[1], "it is verified")
+        d.in_time(lambda: all(r["verified"] for r in d.receipts()), "it is verified")
         d.settle()
         assert d.acts() == [("partial_close", "MNQ", 1)]
         assert [b["rule"] for b in d.history("breach")] == ["max_contracts_per_instrument"]
@@ -230,7 +230,7 @@ def test_S89_a_guard_that_stops_between_breach_and_close_closes_once_when_it_is_
         d.stop()
         d.fault("all", on=False)
         d.start(settle=False)
-        d.until(lambda: (d.pass_time(1), not d.positions())[1], "it is closed")
+        d.in_time(lambda: not d.positions(), "it is closed")
         d.flat()
 
         assert d.lockouts() == before
@@ -313,12 +313,12 @@ def test_S77_a_rate_limit_is_waited_for_and_protective_calls_pass_reads() -> Non
         d.fault("http_429", path=CLOSE, times=1, retry_after=1)
         d.book(-500)
         d.until(d.acts, "a close is tried")
-        d.until(lambda: (d.pass_time(1), not d.positions())[1], "it is closed")
+        d.in_time(lambda: not d.positions(), "it is closed")
         assert [call["status"] for call in d.calls()] == [429, 200]
         assert not any(receipt["verified"] for receipt in d.receipts())
 
         d.fault("all", on=False)
-        d.until(lambda: (d.pass_time(5), d.receipts()[0]["verified"])[1], "it is verified once reads work")
+        d.in_time(lambda: d.receipts()[0]["verified"], "it is verified once reads work", 5)
 
 
 @needs_reload

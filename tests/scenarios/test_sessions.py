@@ -262,5 +262,5 @@ def test_S66_a_flip_of_canTrade_without_an_event_is_found_by_asking() -> None:
         d.control(op="can_trade", account=A, value=False)
         d.settle()
         d.pass_time(30)
-        d.until(lambda: (d.pass_time(1), d.lockouts())[1], "it is found")
+        d.in_time(lambda: d.lockouts(), "it is found")
         d.locked("auth_loss_guard")

@@ -254,7 +254,7 @@ def test_trap_C5_one_close_that_fails_does_not_stop_the_others() -> None:
         d.fault("refuse", path="Position/closeContract", code=6, message="Account rejected", times=1)
         d.book(-500, contract="CL", price=70)
         d.until(lambda: len(d.positions()) == 1, "one is closed")
-        d.until(lambda: (d.pass_time(1), not d.positions())[1], "the other too")
+        d.in_time(lambda: not d.positions(), "the other too")
         d.flat()
         assert len(d.closes()) == 3
 
