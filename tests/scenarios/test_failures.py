@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,21 @@ def test_S80_after_a_drop_everything_is_read_again_and_nothing_is_done_twice() -
         assert d.calls() == []
         assert len(d.history("breach")) == 1
         assert len(d.history("lockout")) == 1
+
+
+def test_S83_a_token_is_renewed_at_half_its_life_without_a_gap() -> None:
+    """Given a token that lives 2 s, when it is renewed twice, then a new pair of hubs took over each time,
+    the link was never lost, and every trade in between counts once."""
+    with desk(LOSS, gateway_settings={"token_life": timedelta(seconds=2)}) as d:
+        first, before = d.status()["link"]["generation"], len(d.history("link"))
+        trades = 0
+        while d.status()["link"]["generation"] < first + 2:
+            d.book(-1)
+            trades += 1
+            d.until(lambda count=trades: d.status(A)["trades"] == 2 * count, "the trade is counted")
+            assert d.status()["link"]["state"] == "live"
+        d.day(f"{-trades}.00")
+        assert {line["state"] for line in d.history("link")[before:]} == {"live"}
 
 
 ACTORS = ("connection", "persistence", "timers", "notices")
