@@ -10,32 +10,57 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from msgspec import Struct
+
 from actors.messages import AccountId, AccountSnapshot, BookedFill, FillId
+
+REMEMBERED = 15
+"""Sums kept besides the newest."""
+
+
+class Sum[S](Struct, frozen=True, gc=False):
+    """What these fills add up to."""
+
+    fills: tuple[BookedFill, ...]
+    newest: BookedFill | None
+    value: S
 
 
 class DayFold[S]:
     """Adds up the day's fills in the exchange's order. `step` must not change the value that it is given.
 
-    Safe to ask from any thread: what is remembered is one value, replaced whole.
+    Safe to ask from any thread: what is remembered is one value, replaced whole. The account asks for its
+    newest fills while a rule still judges earlier ones, so some sums are remembered, not only the last.
     """
 
     def __init__(self, first: S, step: Callable[[S, BookedFill], S]) -> None:
         self._first, self._step = first, step
-        self._known: tuple[tuple[BookedFill, ...], BookedFill | None, S] = ((), None, first)
+        self._sums: tuple[Sum[S], ...] = ()
 
     def of(self, fills: tuple[BookedFill, ...]) -> S:
         """What the fills, in whatever order they came, add up to."""
-        known, newest, value = self._known
-        if fills is known:
-            return value
-        # Unchanged fills are the same objects: comparing them takes nanoseconds each.
-        more = in_order(fills[len(known) :]) if fills[: len(known)] == known else None
-        if more is None or (newest is not None and more and _when(more[0]) < _when(newest)):
-            more, newest, value = in_order(fills), None, self._first
+        sums = self._sums
+        for known in reversed(sums):
+            if known.fills is fills:
+                return known.value
+        added = self._added_to(sums, fills)
+        self._sums = (*sums[-REMEMBERED:], added)
+        return added.value
+
+    def _added_to(self, sums: tuple[Sum[S], ...], fills: tuple[BookedFill, ...]) -> Sum[S]:
+        for known in reversed(sums):
+            # Unchanged fills are the same objects: comparing them takes nanoseconds each.
+            if len(known.fills) <= len(fills) and fills[: len(known.fills)] == known.fills:
+                more = in_order(fills[len(known.fills) :])
+                if known.newest is None or not more or _when(known.newest) <= _when(more[0]):
+                    return self._with(known, fills, more)
+        return self._with(Sum((), None, self._first), fills, in_order(fills))
+
+    def _with(self, known: Sum[S], fills: tuple[BookedFill, ...], more: list[BookedFill]) -> Sum[S]:
+        value = known.value
         for booked in more:
             value = self._step(value, booked)
-        self._known = (fills, more[-1] if more else newest, value)
-        return value
+        return Sum(fills, more[-1] if more else known.newest, value)
 
 
 class AccountFolds[S]:

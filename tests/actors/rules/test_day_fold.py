@@ -64,3 +64,17 @@ def test_a_day_that_grows_looks_at_each_fill_once() -> None:
     fills = tuple(fill(number, number) for number in range(1, 6))
     assert [kept.of(fills[:count]) for count in range(6)] == [0, 1, 2, 3, 4, 5]
     assert looked == [1, 2, 3, 4, 5]
+
+
+def test_who_is_still_at_an_earlier_fill_does_not_make_the_day_be_added_up_again() -> None:
+    looked = list[FillId]()
+
+    def look(value: int, booked: BookedFill) -> int:
+        looked.append(booked.fill.id)
+        return value + 1
+
+    kept = DayFold(0, look)
+    fills = tuple(fill(number, number) for number in range(1, 9))
+    days = [fills[:count] for count in range(9)]
+    assert [kept.of(day) for day in days] == [kept.of(day) for day in days]
+    assert len(looked) == len(fills)
