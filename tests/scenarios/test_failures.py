@@ -9,7 +9,7 @@ import pytest
 
 from supervisor.protocol import AskActor, DoLock, DoReload, DoReset, DoStop, DoUnlock, Exit, Refused
 from supervisor.roles import AdminSecret
-from tests.scenarios.desk import A, B, Desk, desk, needs_reload
+from tests.scenarios.desk import A, B, Desk, desk
 from tests.scenarios.traps import covers
 
 LOSS = {"daily_realized_loss": {"limit": -500}}
@@ -337,7 +337,6 @@ def test_S77_a_rate_limit_is_waited_for_and_protective_calls_pass_reads() -> Non
         d.in_time(lambda: d.receipts()[0]["verified"], "it is verified once reads work", 5)
 
 
-@needs_reload
 def test_S92_a_bad_reload_changes_nothing_and_a_good_one_applies() -> None:
     """Given -500 a day, when the file is broken and reloaded, then that is refused with 78 and -500 still
     holds; when it says -200, then -200 holds."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from supervisor.protocol import DoReload
-from tests.scenarios.desk import A, chicago, desk, needs_reload
+from tests.scenarios.desk import A, chicago, desk
 from tests.scenarios.traps import covers
 
 SESSION = {"session_block_outside": {"session": "main"}}
@@ -175,7 +175,6 @@ def test_S63_an_order_in_a_blocked_product_is_cancelled_and_a_position_closed() 
         assert d.lockouts() == {}
 
 
-@needs_reload
 def test_S63_a_reload_that_blocks_a_product_closes_what_is_open_in_it() -> None:
     """Given ES long 1 and MNQ long 1, when a reload blocks ES, then ES is closed and MNQ stays."""
     rules: dict[str, Any] = {"symbol_blocks": {"mode": "armed", "blocked": ["CL"]}}
