@@ -153,7 +153,7 @@ def _position_changed(state: AccountState, event: PositionChanged) -> Step:
     cause = f"position:{report.contract}"
     held = state.book.get(report.contract)
     if report.size == (held.size if held else 0):
-        settled = _settle_dispute(state, report.contract)
+        settled = _undisputed(state, report.contract)
         return Step(settled, NOTHING if settled is state else frozenset({Wake.POSITION, Wake.PRICE}), cause)
     known = state.disputes.get(report.contract)
     dispute = Dispute(report.size, known.since_mono if known else event.mono, known.told if known else False)
@@ -171,7 +171,11 @@ def _settle_dispute(state: AccountState, contract: ContractId) -> AccountState:
     if dispute is None:
         return state
     held = state.book.get(contract)
-    if dispute.size != (held.size if held else 0):
+    return _undisputed(state, contract) if dispute.size == (held.size if held else 0) else state
+
+
+def _undisputed(state: AccountState, contract: ContractId) -> AccountState:
+    if contract not in state.disputes:
         return state
     return msgspec.structs.replace(state, disputes={c: d for c, d in state.disputes.items() if c != contract})
 
