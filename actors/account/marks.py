@@ -50,11 +50,6 @@ def traded(mark: Mark, ticks: int, mono: float) -> Mark:
     return Mark(ticks, mark.bid, mark.ask, max(mono, mark.last_mono), mark.bid_mono, mark.ask_mono)
 
 
-def refused(quote: Quoted) -> bool:
-    """Whether the quote carries a price that nobody can trade at."""
-    return any(p is not None and not usable(p) for p in (quote.last, quote.bid, quote.ask))
-
-
 def loss_mark(mark: Mark, size: int, mono: float, stale_after_s: float) -> int | None:
     """The worse of last and touch, fresh ones only: bid for a long, ask for a short."""
     oldest = mono - stale_after_s
