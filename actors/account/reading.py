@@ -178,7 +178,7 @@ def _unbook(state: AccountState, contract: ContractId, known: list[BookedFill]) 
     if start and opening is not None and opening.size == start:
         book[contract] = opening
     elif start:
-        at = min(b.fill.at for b in known)
+        at = min([b.fill.at for b in known] + ([held.opened_at] if held else []))
         book[contract] = adopt(PositionReport(state.account, contract, start, 0.0, at), None)
     ledger = state.ledger
     for one in known:
