@@ -103,7 +103,6 @@ def test_read_gives_what_the_stream_would_have_given_also_with_positions_from_ye
     assert by_read.book == by_stream.book
     assert by_read.ledger.realized == by_stream.ledger.realized == broker.realized()
     assert by_read.ledger.booked == by_stream.ledger.booked
-    assert by_read.drift == by_stream.drift
 
 
 def test_missed_fill_takes_its_place_among_those_that_were_told() -> None:
