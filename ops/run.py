@@ -51,7 +51,7 @@ HINT = (
 
 # Developer verbs: the script or module that serves each, run by .venv's interpreter.
 VERBS = {
-    "test": ["-m", "pytest", "-n", "2"],
+    "test": ["-m", "pytest", "-n", "2", "--dist", "loadgroup"],
     "bench": ["tests/benchmarks/bench.py"],
     "sweep": ["tests/chaos/sweep.py"],
     "catalogue": ["tests/supervisor/catalogue.py"],

@@ -45,7 +45,19 @@ def coverage(python: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
         environment = {**os.environ, "COVERAGE_CORE": "sysmon", "COVERAGE_FILE": str(Path(folder) / "data")}
-        command = [python, "-m", "pytest", "-q", "-n", "2", "-m", "not process", "--cov"]
+        command = [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "loadgroup",
+            "-m",
+            "not process",
+            "--cov",
+        ]
         command += ["--cov-report", f"json:{report}", "--cov-report", ""]
         if subprocess.run(command, cwd=ROOT, env=environment).returncode:
             return False
