@@ -10,7 +10,7 @@ Say = Callable[[str], None]
 
 
 class Asked(Struct, frozen=True):
-    """What the caller wants. `seed` picks the cases; `minutes` ends a sweep that would go on (None: its own)."""
+    """What the caller wants. `seed` picks the cases; `minutes` ends it early (None: its own length)."""
 
     seed: int
     minutes: float | None
