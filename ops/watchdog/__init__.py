@@ -2,6 +2,7 @@
 
 - `verdict`  what to do about what is seen: pure, `now` is an input
 - `process`  a process by pid and start ticks: alive, stopped, signalled without ever hitting another one
+- `notify`   what a service unit is told: ready, alive, stopping
 - `loop`     the thin shell: looks, judges, starts, kills; `__main__` is its command line
 
 What daemon and watchdog owe each other
@@ -11,7 +12,7 @@ handed over (`--config FILE`… `--set KEY=VALUE`… `--env-file FILE`), the sam
 inherits the environment, works in HOME, has a session of its own; its output goes to HOME/logs/daemon.out.
 
 - `RISKD_RESTART=N`: 0 for the first start, then 1, 2, … A restarted daemon (N > 0) runs on the stored
-  configuration and reads ARGS only where nothing is stored yet.
+  configuration and reads ARGS only where nothing is stored yet. Under a service unit it begins with 1.
 - `RISKD_RESTART_CAUSE`: why the one before ended, for the record (empty at the first start).
 - `RISKD_DOWN_SINCE`: monotonic second since when nobody guards, for `uncovered_ms` (likewise).
 

@@ -1,6 +1,8 @@
-"""`python -P -m ops.watchdog --home HOME [--heartbeat-deadline S] [--memory-limit-mb N] -- ARGS…`
+"""`python -P -m ops.watchdog --home HOME [--heartbeat-deadline S] [--memory-limit-mb N] [--restarted] -- ARGS…`
 
-ARGS go to the daemon as they are. Started by `riskd up`, and by the daemon when it has lost its watchdog.
+ARGS go to the daemon as they are. Started by `riskd up`, by the daemon when it has lost its watchdog, and
+by a service unit: that one with `--restarted`, so that the daemon runs on the configuration in force
+whatever the file says, and keeps trying where a first start would be refused.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--home", required=True, type=Path)
     parser.add_argument("--heartbeat-deadline", type=float, default=3.0, metavar="S")
     parser.add_argument("--memory-limit-mb", type=float, default=500.0, metavar="N")
+    parser.add_argument("--restarted", action="store_true", help="the first start counts as a restart")
     options = parser.parse_args(own)
     home = Home(options.home.absolute())
     home.make()
@@ -32,7 +35,8 @@ def main(argv: Sequence[str]) -> int:
     command = [sys.executable, "-P", "-m", "supervisor", "--home", str(home.folder), *daemon]
     try:
         with filelock.FileLock(home.watchdog_lock, timeout=0):
-            return Watchdog(home, command, limits, clock_from(os.environ)).run()
+            clock = clock_from(os.environ)
+            return Watchdog(home, command, limits, clock, restarted=options.restarted).run()
     except filelock.Timeout:
         sys.stderr.write(f"cannot watch {home.folder}: another watchdog does.\n")
         return 1

@@ -18,6 +18,7 @@ from typing import BinaryIO, assert_never
 import msgspec
 
 from actors.clock import Clock
+from ops.watchdog.notify import announcer
 from ops.watchdog.process import Process, end_recorded
 from ops.watchdog.verdict import AskToStop, Dump, End, Kill, Limits, Look, Start, Step, View, begin, judge
 from supervisor.heartbeat import Beat, read_beat
@@ -33,8 +34,12 @@ MOST_OUTPUT_BYTES = 1 << 20
 class Watchdog:
     """Keeps one daemon running. `command` starts it (without `--safe-mode`, which is added)."""
 
-    def __init__(self, home: Home, command: Sequence[str], limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, home: Home, command: Sequence[str], limits: Limits, clock: Clock, *, restarted: bool = False
+    ) -> None:
         self._home = home
+        self._restarted = restarted
+        self._unit = announcer(os.environ)
         self._command = tuple(command)
         self._limits = limits
         self._clock = clock
@@ -72,21 +77,23 @@ class Watchdog:
                 beat = self._beat() or Beat(-1, found.pid, found.start_ticks, 0.0)
                 self._say("watchdog.adopted", pid=found.pid)
                 return begin(self._clock.mono(), beat)
-        return begin(self._clock.mono())
+        return begin(self._clock.mono(), restarted=self._restarted)
 
     def _look(self) -> Look:
         now, process = self._clock.mono(), self._process
         if process is None:
             return Look(now, alive=False, told_to_stop=self._told_to_stop)
-        alive = process.alive()
+        alive, beat = process.alive(), self._beat()
         if alive and now - self._memory_at >= MEMORY_EVERY_S:
             self._memory_mb, self._memory_at = process.memory_mb(), now
+        if alive:
+            self._unit.looked(now, beat)
         return Look(
             now=now,
             alive=alive,
             exit_code=process.exit_code,
             suspended=alive and process.suspended(),
-            beat=self._beat(),
+            beat=beat,
             memory_mb=self._memory_mb,
             told_to_stop=self._told_to_stop,
         )
@@ -124,6 +131,8 @@ class Watchdog:
                     self._signal(signal.SIGKILL)
                 case AskToStop():
                     self._say("watchdog.stop_asked", why=step.why, restart=view.restart)
+                    if self._told_to_stop:
+                        self._unit.stopping()
                     self._signal(signal.SIGTERM)
                     self._signal(signal.SIGCONT)
                 case End():
@@ -144,6 +153,7 @@ class Watchdog:
         child = spawn(command, self._home, environment)
         identity = identity_of(child.pid) or Identity(child.pid, 0)
         self._process = Process(identity, child)
+        self._unit.started(self._clock.mono(), step.restart)
         self._say(
             "watchdog.started",
             pid=child.pid,
@@ -157,6 +167,7 @@ class Watchdog:
             self._process.send(number)
 
     def _finish(self, ending: End) -> None:
+        self._unit.stopping()
         self._say("watchdog.ended", code=ending.code, why=ending.why)
         if not self._home.ended.exists():
             write_json(self._home, "ended", {"exit": ending.code, "why": ending.why, "hint": ""})

@@ -117,10 +117,17 @@ class End(Struct, frozen=True, tag=True):
 type Step = Start | Dump | Kill | AskToStop | End
 
 
-def begin(now: float, adopted: Beat | None = None) -> tuple[View, tuple[Step, ...]]:
-    """The first view: of a daemon to be started, or of a running one that is adopted."""
+def begin(
+    now: float, adopted: Beat | None = None, *, restarted: bool = False
+) -> tuple[View, tuple[Step, ...]]:
+    """The first view: of a daemon to be started, or of a running one that is adopted.
+
+    `restarted`: a service starts it; nobody waits at a terminal to mend what would refuse a first start.
+    """
     if adopted is None:
-        return View(Stage.STARTING, now, now), (Start(0, False, ""),)
+        number = int(restarted)
+        cause = "started by the service" if restarted else ""
+        return View(Stage.STARTING, now, now, restart=number, cause=cause), (Start(number, False, cause),)
     return View(Stage.LIVE, now, now, counter=adopted.counter, moved_at=now, was_ready=True), ()
 
 
