@@ -1,8 +1,8 @@
-"""`python -P -m ops.watchdog --home HOME [--heartbeat-deadline S] [--memory-limit-mb N] [--restarted] -- ARGS…`
+"""`python -P -m ops.watchdog --home HOME [--heartbeat-deadline S] [--memory-limit-mb N] [--restarted] -- …`
 
-ARGS go to the daemon as they are. Started by `riskd up`, by the daemon when it has lost its watchdog, and
-by a service unit: that one with `--restarted`, so that the daemon runs on the configuration in force
-whatever the file says, and keeps trying where a first start would be refused.
+What stands after -- goes to the daemon as it is. Started by `riskd up`, by the daemon when it has lost its
+watchdog, and by a service unit: that one with `--restarted`, so that the daemon runs on the configuration in
+force whatever the file says, and keeps trying where a first start would be refused.
 """
 
 from __future__ import annotations

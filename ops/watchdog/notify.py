@@ -34,7 +34,7 @@ class Announcer:
         self._ping(now)
 
     def looked(self, now: float, beat: Beat | None) -> None:
-        """The daemon's last beat: ready once it is, alive while its counter moves, stopping when it says so."""
+        """The daemon's last beat: ready, alive while its counter moves, stopping when it says so."""
         if beat is None or beat.counter == self._counter:
             return
         self._counter = beat.counter
