@@ -162,10 +162,15 @@ def flush() -> None:
 
 
 def adopt() -> None:
-    """Bring foreign loggers under this one; again after connecting, because the SDK adds its own outlet."""
+    """Bring foreign loggers under this one; again after connecting, because the SDK makes its own meanwhile.
+
+    Each gets a silent handler: the SDK gives one on stdout to every logger that it finds without any.
+    """
+    if _writer is None:
+        return
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if isinstance(logger, logging.Logger) and name.split(".")[0] in FOREIGN:
-            logger.handlers.clear()
+            logger.handlers[:] = [logging.NullHandler()]
             logger.propagate = True
             if logger.level not in (logging.NOTSET, *_chosen(name)):
                 logger.setLevel(logging.NOTSET)

@@ -716,6 +716,8 @@ class Alert(Struct, frozen=True, gc=False, tag=True):
     at: datetime
     account: str
     notice: Notice
+    again: bool = False
+    """Told once more after a restart, should the first have been lost: dropped where its key is on record."""
 
 
 # ---------------------------------------------------------------------- what the store keeps

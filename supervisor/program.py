@@ -20,7 +20,7 @@ from actors.connection.loop import GatewayLoop
 from actors.connection.options import Options, Outlets
 from actors.connection.port import ContractsLoaded, Gateway, LoadContracts
 from actors.enforcement.view import EnforcementView
-from actors.logs import checkpoint, get_logger
+from actors.logs import adopt, checkpoint, get_logger
 from actors.messages import (
     AccountReport,
     AccountsFound,
@@ -36,6 +36,7 @@ from actors.messages import (
     StoreMeta,
     SupervisorLock,
 )
+from actors.notices.actor import first_state as first_notices
 from actors.notices.targets import Target
 from actors.persistence import keys
 from actors.persistence.keys import history_id
@@ -144,6 +145,7 @@ class Program(SilentHooks):
             self._inbox,
             first_state(self.calendar, store.meta(keys.GATEWAY_TIME)),
             Registry(),
+            first_notices(targets, store.alerts(), clock.mono()),
             targets,
             safe_mode,
         )
@@ -262,6 +264,7 @@ class Program(SilentHooks):
         if not self._connected:
             self._connected = True
             checkpoint(3, "gateway connected", accounts=len(found))
+            adopt()
         try:
             chosen = choose(self.settings, found)
         except Unguardable as error:

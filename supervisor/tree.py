@@ -68,6 +68,8 @@ class Parts:
     timers: TimersState
     timers_serve: Registry
     """Outlives every incarnation of timers: no client is forgotten, no reset carried out twice."""
+    notices: NoticesState
+    """What people were told before, and what was on its way to them."""
     targets: tuple[Target, ...] = ()
     safe_mode: bool = False
 
@@ -146,7 +148,7 @@ def _timers(parts: Parts, kept: object) -> Actor:
 
 
 def _notices(parts: Parts, kept: object) -> Actor:
-    known = kept if isinstance(kept, NoticesState) else None
+    known = kept if isinstance(kept, NoticesState) else parts.notices
     return NoticesActor(known, parts.targets, parts.address("persistence"), parts.clock)
 
 

@@ -7,7 +7,6 @@ while they are being sent.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
@@ -111,7 +110,6 @@ class EnforcementActor(Actor):
         self._timeout_s, self._stored, self._safe_mode = request_timeout_s, stored, safe_mode
         self._later = sender if isinstance(sender, Timed) else None
         self._trusted: Now | None = None
-        self._held = deque[tuple[Effect, ...]]()
         self._decision: Decision | None = None
         self._kept = kept
         self._plan = (
@@ -128,6 +126,7 @@ class EnforcementActor(Actor):
             self._carry_out(machine.resume(plan, self._now()))
         else:
             self._restore()
+        self._let_go()
         self._carry_out(machine.safe_mode(self._plan, self._now(), on=self._safe_mode))
         self.send(self._to.account, Reborn(self.me.id))
 
@@ -188,6 +187,8 @@ class EnforcementActor(Actor):
                     return
                 if was_well:
                     self._shout()
+        waits = bool(done.calls or self._journal.owed)
+        self._journal.owed.append(done.after)
         self._submit(done)
         self._plan = done.plan
         for effect in done.after:
@@ -196,7 +197,9 @@ class EnforcementActor(Actor):
         if done.changed:
             self._decide(done.after)
             self._show()
-        self._keep_or_hold(done)
+        self._answer(done)
+        if not waits:
+            self._let_go()
 
     def _submit(self, done: Done) -> None:
         """Each close is announced to the account right after it went out: its fills must not come first."""
@@ -210,18 +213,13 @@ class EnforcementActor(Actor):
             if isinstance(message, CloseVerified) or message.contract in closes:
                 self.send(self._to.account, message)
 
-    def _keep_or_hold(self, done: Done) -> None:
-        """Whoever is answered finds the view in place already."""
+    def _answer(self, done: Done) -> None:
+        """Whoever is answered finds the view in place already; rows wait for the calls they belong to."""
         for effect in done.after:
             if isinstance(effect, Answer):
                 self.reply(effect.value)
         if done.calls:
             self._triggered(done)
-        if done.calls or self._held:
-            self._held.append(done.after)
-        else:
-            self._keep_rows(done.after)
-        if done.calls:
             self._hold()
 
     def _read(self, why: str) -> None:
@@ -251,8 +249,8 @@ class EnforcementActor(Actor):
             self._later.call_later(HOLD_S, lambda: me.tell(LetGo()))
 
     def _let_go(self) -> None:
-        while self._held:
-            self._keep_rows(self._held.popleft())
+        while self._journal.owed and not self.fenced:
+            self._keep_rows(self._journal.owed.popleft())
 
     def _keep_rows(self, after: tuple[Effect, ...]) -> None:
         for effect in after:

@@ -51,6 +51,8 @@ class LockoutSet(Struct, frozen=True, gc=False):
     at: datetime
     new: bool
     """To be told to people: not only its frozen sizes followed a position down."""
+    again: bool = False
+    """In force since before a restart: whoever was not told of it then is told now."""
 
 
 class LockoutOver(Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
+from collections import deque
 from pathlib import Path
 from struct import Struct as Layout
 
@@ -18,6 +19,7 @@ import msgspec
 
 from actors.messages import AccountId
 
+from .effects import Effect
 from .memory import Memory, decode, encode
 
 HEAD = Layout("<II")
@@ -43,6 +45,9 @@ class Journal:
         self._demands_on_disk = False
         self.memory: Memory | None = None
         """The newest memory of this process, written or not."""
+        self.owed = deque[tuple[Effect, ...]]()
+        """Rows and alerts of memory that is written, not told yet: an incarnation that dies leaves them to
+        the next."""
         self.owner: object = None
         """The incarnation that may write; one that was given up must not, however late it wakes."""
         self.error: str | None = None

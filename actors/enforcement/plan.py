@@ -182,7 +182,7 @@ def _tell_all(turn: Turn) -> None:
         if call.kind in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE):
             size = call.size if pursuit.before > 0 else -call.size
             turn.after.append(TellAccount(CloseSent(call.contract, size, cause, now.mono)))
-    turn.after.extend(LockoutSet(one, now.wall, False) for one in turn.lockouts.in_force)
+    turn.after.extend(LockoutSet(one, now.wall, False, again=True) for one in turn.lockouts.in_force)
     for receipt in turn.receipts.values():
         turn.after.extend(BreachSeen(breach, Mode.ARMED) for breach in receipt.seen)
         turn.after.append(ReceiptChanged(receipt))

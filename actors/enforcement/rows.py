@@ -66,10 +66,12 @@ def alerts(effect: Effect, name: str) -> tuple[Alert, ...]:
     match effect:
         case Notify(notice=notice, at=at):
             return (Alert(at, name, notice),)
-        case LockoutSet(lockout=lockout, at=at, new=True):
+        case LockoutSet(new=False, again=False):
+            return ()
+        case LockoutSet(lockout=lockout, at=at, again=again):
             key = f"lockout/{lockout.rule}/{_iso(lockout.since)}/{_iso(lockout.until)}"
             text = f"locked by {lockout.rule} {until_text(lockout)}: {lockout.reason}"
-            return (Alert(at, name, Notice("warning", "lockout", text, key)),)
+            return (Alert(at, name, Notice("warning", "lockout", text, key), again),)
         case LockoutOver(over=over):
             key = f"unlock/{over.rule}/{_iso(over.since)}"
             text = f"the lockout of {over.rule} is over ({over.reason})"
@@ -135,7 +137,7 @@ def _lockout(lockout: Lockout, at: datetime, name: str) -> Record:
 def _lockout_body(lockout: Lockout) -> dict[str, object]:
     return {
         "rule": lockout.rule,
-        "kind": lockout.kind.value,
+        "lockout_kind": lockout.kind.value,
         "since": _iso(lockout.since),
         "until": None if lockout.until is None else _iso(lockout.until),
         "reason": lockout.reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import ClassVar
 
 from msgspec import Struct
@@ -11,16 +12,28 @@ from actors.clock import Clock
 from actors.logs import get_logger
 from actors.messages import Alert, HistoryKind, Notice, Record, Tick
 from actors.persistence.keys import history_id
+from actors.persistence.queries import StoredAlert
 from actors.persistence.schema import instant_text
 from actors.redaction import redacted
 from actors.worker import Actor, Address, Answer
 
 from .delivery import Deliver, by_apprise, start_delivery, warm_up
-from .outbox import ABANDONED_MOST, Outbox, Waiting, composed, delivered, next_message, offer, overdue
+from .outbox import (
+    ABANDONED_MOST,
+    WAITING_MOST,
+    Outbox,
+    Waiting,
+    composed,
+    delivered,
+    next_message,
+    offer,
+    overdue,
+)
 from .targets import Target
 
 log = get_logger("riskd.notices")
 
+TOLD_MOST = 500
 SAME_S = 60.0
 """The same key again within this time is counted, not repeated."""
 NO_TARGET = "recorded; no target wants it"
@@ -77,6 +90,8 @@ class NoticesState(Struct, frozen=True):
     boxes: tuple[Outbox, ...] = ()
     opened: dict[str, Open] = {}
     """By line of history."""
+    told: dict[tuple[str, str], None] = {}
+    """Account and key of the newest alerts, oldest first: what is told again after a restart is not new."""
 
 
 class NoticesActor(Actor):
@@ -124,6 +139,8 @@ class NoticesActor(Actor):
 
     def _alert(self, alert: Alert) -> None:
         mono = self._clock.mono()
+        if alert.again and _name(alert) in self._state.told:
+            return
         recent = (o for o in self._state.opened.values() if mono - o.mono < SAME_S)
         same = next((o for o in recent if _same(o, alert)), None)
         if same is not None:
@@ -137,6 +154,7 @@ class NoticesActor(Actor):
         opened = Open(
             history_id(HistoryKind.ALERT, alert.account, key), alert, mono, dict.fromkeys(wanted, WAITS)
         )
+        self._state = replace(self._state, told=_newest({**self._state.told, _name(alert): None}))
         level, notice = alert.notice.level, alert.notice
         log.bind(component=notice.component, account=alert.account).info(
             "alert", severity=level, message=notice.message
@@ -226,7 +244,7 @@ class NoticesActor(Actor):
             self._settle(i, (*box.sending, *box.waiting), "given up: the targets were changed")
         # Above every number in use, so that a late answer to the old ones is not taken for one of these.
         number = 1 + max((box.number for box in self._state.boxes), default=0)
-        self._targets, self._state = targets, _empty(targets, number)
+        self._targets, self._state = targets, replace(_empty(targets, number), told=self._state.told)
 
     # ---------------------------------------------------------------------------------- state
 
@@ -256,6 +274,30 @@ class NoticesActor(Actor):
 
 def _same(opened: Open, alert: Alert) -> bool:
     return opened.alert.notice.key == alert.notice.key and opened.alert.account == alert.account
+
+
+def first_state(targets: tuple[Target, ...], stored: tuple[StoredAlert, ...], mono: float) -> NoticesState:
+    """What notices start with: an alert that was on its way when the daemon ended is sent again."""
+    told = {_name(one.alert): None for one in stored}
+    lost = [one for one in stored if WAITS in one.outcome]
+    wanted = [[i for i, target in enumerate(targets) if target.wants(one.alert.notice)] for one in lost]
+    opened = {
+        one.line: Open(one.line, one.alert, mono, dict.fromkeys(wants, WAITS), untold=True)
+        for one, wants in zip(lost, wanted, strict=True)
+    }
+    waiting = [
+        tuple(Waiting(one.line, one.alert) for one, wants in zip(lost, wanted, strict=True) if i in wants)
+        for i in range(len(targets))
+    ]
+    return NoticesState(tuple(Outbox(waiting=one[-WAITING_MOST:]) for one in waiting), opened, _newest(told))
+
+
+def _name(alert: Alert) -> tuple[str, str]:
+    return alert.account, alert.notice.key
+
+
+def _newest(told: dict[tuple[str, str], None]) -> dict[tuple[str, str], None]:
+    return dict(islice(told.items(), max(0, len(told) - TOLD_MOST), None))
 
 
 def _empty(targets: tuple[Target, ...], number: int = 0) -> NoticesState:

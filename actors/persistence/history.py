@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 from msgspec import Struct
@@ -13,9 +13,17 @@ from actors.messages import HistoryKind
 
 from .keys import history_id
 from .queries import AuditQuery, DayReport, HistoryQuery, ReportQuery, Why, WhyQuery
-from .schema import instant_text
+from .schema import instant, instant_text
 
-_LINE = "SELECT id, at, kind, account, body FROM history"
+_LINE = "SELECT seq, id, at, kind, account, body FROM history"
+BEFORE, AFTER = timedelta(hours=1), timedelta(days=2)
+"""What belongs to a breach is looked for within this time around it: its demand, lockout and receipt."""
+_ACCOUNTS = """WITH RECURSIVE named(account) AS (
+        SELECT min(account) FROM history
+        UNION ALL SELECT (SELECT min(h.account) FROM history h WHERE h.account > named.account)
+        FROM named WHERE named.account IS NOT NULL)
+    SELECT account FROM named WHERE account IS NOT NULL"""
+"""Every account named, one step of the index each."""
 
 
 class Line(Struct, frozen=True):
@@ -33,21 +41,35 @@ class Line(Struct, frozen=True):
 
 
 def lines(db: Database, query: HistoryQuery) -> tuple[dict[str, object], ...]:
-    kinds = query.kinds or (() if query.kind is None else (query.kind,))
-    wanted: list[tuple[str, tuple[object, ...]]] = []
-    if kinds:
-        wanted.append((f"kind IN ({', '.join('?' * len(kinds))})", tuple(kind.value for kind in kinds)))
+    sql, values = lines_sql(query)
+    return tuple(line.whole() for line in reversed(list(_lines(db, sql, *values))))
+
+
+def lines_sql(query: HistoryQuery) -> tuple[str, tuple[object, ...]]:
+    """The newest lines asked for, newest first: of each kind by its own index, then the newest of those."""
+    kinds = query.kinds or (query.kind,)
+    parts = [_lines_of(query, kind) for kind in kinds]
+    values = tuple(value for _, given in parts for value in given)
+    if len(parts) == 1:
+        return parts[0][0], values
+    together = " UNION ALL ".join(f"SELECT * FROM ({sql})" for sql, _ in parts)
+    return f"SELECT * FROM ({together}) ORDER BY at DESC, seq DESC LIMIT ?", (*values, query.limit)
+
+
+def _lines_of(query: HistoryQuery, kind: HistoryKind | None) -> tuple[str, tuple[object, ...]]:
+    wanted: list[tuple[str, object]] = []
+    if kind is not None:
+        wanted.append(("kind = ?", kind.value))
     if query.account is not None:
-        wanted.append(("account = ?", (query.account,)))
+        wanted.append(("account = ?", query.account))
     if query.since is not None:
-        wanted.append(("at >= ?", (instant_text(query.since),)))
+        wanted.append(("at >= ?", instant_text(query.since)))
     if query.until is not None:
-        wanted.append(("at < ?", (instant_text(query.until),)))
+        wanted.append(("at < ?", instant_text(query.until)))
     # Only what is asked for, so that an index fits.
     where = f"WHERE {' AND '.join(sql for sql, _ in wanted)}" if wanted else ""
-    values = [value for _, given in wanted for value in given]
-    found = _lines(db, f"{_LINE} {where} ORDER BY at DESC, seq DESC LIMIT ?", *values, query.limit)
-    return tuple(line.whole() for line in reversed(list(found)))
+    values = tuple(value for _, value in wanted)
+    return f"{_LINE} {where} ORDER BY at DESC, seq DESC LIMIT ?", (*values, query.limit)
 
 
 def why(db: Database, query: WhyQuery) -> Why | None:
@@ -67,22 +89,24 @@ def why(db: Database, query: WhyQuery) -> Why | None:
 
 
 def _last_breach(db: Database, account: str | None) -> Line | None:
-    return _one(
-        db,
-        f"{_LINE} WHERE kind = 'breach' AND (?1 IS NULL OR account = ?1) ORDER BY at DESC, seq DESC LIMIT 1",
-        account,
-    )
+    sql, values = lines_sql(HistoryQuery(HistoryKind.BREACH, account=account, limit=1))
+    return _one(db, sql, *values)
+
+
+def _named(db: Database, name: str, account: str | None) -> Line | None:
+    """A line by its id, or by what is left of it without kind and account."""
+    line = _one(db, f"{_LINE} WHERE id = ? AND (?2 IS NULL OR account = ?2)", name, account)
+    if line is not None:
+        return line
+    accounts = [found for (found,) in db.execute(_ACCOUNTS)] if account is None else [account]
+    ids = [history_id(kind, one, name) for one in accounts for kind in HistoryKind]
+    return _one(db, f"{_LINE} WHERE id IN ({', '.join('?' * len(ids))}) LIMIT 1", *ids) if ids else None
 
 
 def _breach_behind(db: Database, query: WhyQuery) -> Line | None:
     """The breach that the line named belongs to: by the id it carries, else the rule's last one before it."""
-    line = _one(
-        db,
-        f"""{_LINE} WHERE (id = ?1 OR id = kind || '/' || account || '/' || ?1)
-            AND (?2 IS NULL OR account = ?2) LIMIT 1""",
-        query.id,
-        query.account,
-    )
+    assert query.id is not None
+    line = _named(db, query.id, query.account)
     if line is None or line.kind == HistoryKind.BREACH:
         return line
     named = line.body.get("breach") or next(iter(_list(line.body.get("breaches"))), None)
@@ -101,9 +125,11 @@ def _breach_behind(db: Database, query: WhyQuery) -> Line | None:
 def _following(db: Database, kind: HistoryKind, breach: Line) -> Iterator[Line]:
     return _lines(
         db,
-        f"{_LINE} WHERE kind = ? AND account = ? AND json_extract(body, '$.breach') = ? ORDER BY at, seq",
+        f"""{_LINE} WHERE kind = ? AND account = ? AND at BETWEEN ? AND ?
+            AND json_extract(body, '$.breach') = ? ORDER BY at, seq""",
         kind.value,
         breach.account,
+        *_around(breach),
         _breach_id(breach),
     )
 
@@ -111,28 +137,34 @@ def _following(db: Database, kind: HistoryKind, breach: Line) -> Iterator[Line]:
 def _receipts(db: Database, breach: Line) -> Iterator[Line]:
     return _lines(
         db,
-        f"""{_LINE} WHERE kind = 'enforcement' AND account = ?1
-            AND EXISTS (SELECT 1 FROM json_each(body, '$.breaches') WHERE value = ?2) ORDER BY at, seq""",
+        f"""{_LINE} WHERE kind = 'enforcement' AND account = ? AND at BETWEEN ? AND ?
+            AND EXISTS (SELECT 1 FROM json_each(body, '$.breaches') WHERE value = ?) ORDER BY at, seq""",
         breach.account,
+        *_around(breach),
         _breach_id(breach),
     )
+
+
+def _around(breach: Line) -> tuple[str, str]:
+    at = instant(breach.at)
+    return instant_text(at - BEFORE), instant_text(at + AFTER)
 
 
 def _breach_id(breach: Line) -> str:
     return breach.id.removeprefix(history_id(HistoryKind.BREACH, breach.account, ""))
 
 
+DAYS = """SELECT name, days.day, days.realized, days.trades,
+        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl < 0), 0), coalesce(sum(fees), 0)
+    FROM days LEFT JOIN fills
+        ON fills.account = days.account AND fills.day = days.day AND fills.voided = 0
+    WHERE days.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR name = ?3)
+    GROUP BY days.account, days.day ORDER BY days.day, name"""
+
+
 def days(db: Database, query: ReportQuery) -> tuple[DayReport, ...]:
     """One row per account and trading day, with what its stored fills add up to."""
-    found = db.execute(
-        """SELECT name, days.day, days.realized, days.trades,
-                coalesce(sum(pnl > 0), 0), coalesce(sum(pnl < 0), 0), coalesce(sum(fees), 0)
-            FROM days LEFT JOIN fills
-                ON fills.account = days.account AND fills.day = days.day AND fills.voided = 0
-            WHERE days.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR name = ?3)
-            GROUP BY days.account, days.day ORDER BY days.day, name""",
-        (query.first.isoformat(), query.last.isoformat(), query.account),
-    )
+    found = db.execute(DAYS, (query.first.isoformat(), query.last.isoformat(), query.account))
     return tuple(DayReport(name, date.fromisoformat(day), *figures) for name, day, *figures in found)
 
 
@@ -147,7 +179,7 @@ def audit(db: Database, query: AuditQuery) -> tuple[dict[str, object], ...]:
 
 
 def _lines(db: Database, sql: str, *values: object) -> Iterator[Line]:
-    for id_, at, kind, account, body in db.execute(sql, values):
+    for _, id_, at, kind, account, body in db.execute(sql, values):
         yield Line(id_, at, kind, account, msgspec.json.decode(body))
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from actors.messages import (
     AccountId,
+    Alert,
     Contract,
     Fill,
     FillId,
@@ -76,6 +77,14 @@ class ContractsQuery(Struct, frozen=True, gc=False, tag=True):
 class StoredContract(Struct, frozen=True, gc=False):
     contract: Contract
     read_at: datetime
+
+
+class StoredAlert(Struct, frozen=True, gc=False):
+    """An alert as history has it, with its line: after a restart it is neither repeated nor lost."""
+
+    line: str
+    alert: Alert
+    outcome: str
 
 
 # ------------------------------------------------------------------------------------- for people

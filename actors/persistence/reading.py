@@ -11,20 +11,24 @@ from sqlite_utils import Database
 
 from actors.messages import (
     AccountId,
+    Alert,
     BreachId,
     Contract,
     ContractId,
     Fill,
     FillId,
+    HistoryKind,
     LockKind,
     Lockout,
+    Notice,
     OrderId,
     OwnClose,
     Receipt,
 )
 
 from . import keys
-from .queries import Recovered, StoredContract, StoredFill, StoredState
+from .keys import history_id
+from .queries import Recovered, StoredAlert, StoredContract, StoredFill, StoredState
 from .schema import instant, instant_text
 
 _LOCKOUT = "account, rule, kind, since, until, reason, flatten, breach, frozen_sizes"
@@ -107,6 +111,20 @@ def contracts(db: Database) -> Iterator[StoredContract]:
         exact = Decimal(tick_size)
         contract = Contract(ContractId(id_), root, name, exact, tick_value, float(exact))
         yield StoredContract(contract, instant(read_at))
+
+
+def alerts(db: Database, limit: int) -> Iterator[StoredAlert]:
+    """The newest `limit`, oldest first."""
+    found = db.execute(
+        "SELECT id, at, account, body FROM history WHERE kind = 'alert' ORDER BY at DESC, seq DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    for line, at, account, body in reversed(found):
+        told = msgspec.json.decode(body)
+        # The line is called by kind, account, key and instant; only the key may hold anything.
+        key = line[len(history_id(HistoryKind.ALERT, account, "")) : -len(f"/{at}")]
+        notice = Notice(told["level"], told["component"], told["message"], key, told["data"])
+        yield StoredAlert(line, Alert(instant(at), account, notice), told["outcome"])
 
 
 def meta(db: Database, key: str) -> bytes | None:

@@ -168,6 +168,29 @@ def first_tables(db: Database) -> None:
 migrations(name="0001_first_tables")(first_tables)
 
 
+# What `riskd report` adds up is read from the index alone; a line of one kind of one account is found
+# however many others there are.
+FOR_A_MILLION_TRADES = (
+    "CREATE INDEX history_by_account_and_kind ON history (account, kind, at)",
+    "DROP INDEX fills_by_day",
+    "CREATE INDEX fills_by_day ON fills (account, day, voided, pnl, fees)",
+    "CREATE INDEX receipts_by_time ON receipts (opened_at)",
+)
+
+# A line's own `kind` hid the kind of the lockout that it tells of.
+LOCKOUT_KIND = """UPDATE history
+    SET body = json_remove(json_set(body, '$.lockout_kind', json_extract(body, '$.kind')), '$.kind')
+    WHERE kind IN ('lockout', 'unlock') AND json_extract(body, '$.kind') IS NOT NULL"""
+
+
+def quick_answers(db: Database) -> None:
+    for statement in (*FOR_A_MILLION_TRADES, LOCKOUT_KIND):
+        db.execute(statement)
+
+
+migrations(name="0002_quick_answers")(quick_answers)
+
+
 def unknown_migrations(db: Database) -> tuple[str, ...]:
     """Names that a newer program applied and this one has never heard of; reads only."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

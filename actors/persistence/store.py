@@ -28,11 +28,13 @@ from .queries import (
     HistoryQuery,
     Recovered,
     ReportQuery,
+    StoredAlert,
     StoredContract,
     Why,
     WhyQuery,
 )
 from .rebuilding import set_aside
+from .retention import prune
 from .rows import Audited, Row, rows
 
 
@@ -187,6 +189,11 @@ class Store:
         with self._one:
             return tuple(reading.contracts(self._db))
 
+    def alerts(self, limit: int = 500) -> tuple[StoredAlert, ...]:
+        """The newest alerts, oldest first: what people were told, and what was on its way."""
+        with self._one:
+            return tuple(reading.alerts(self._db, limit))
+
     def history(self, query: HistoryQuery) -> tuple[dict[str, object], ...]:
         with self._one:
             return history.lines(self._db, query)
@@ -211,7 +218,12 @@ class Store:
         with self._one:
             return chain.head(self._db)
 
-    # ---------------------------------------------------------------------------------- backups
+    # ---------------------------------------------------------------------------------- upkeep
+
+    def prune(self, now: datetime, most: int) -> int:
+        """Let go of up to `most` rows older than they are kept; how many went."""
+        with self._one:
+            return prune(self._db, now, most)
 
     def start_backup(self, now: datetime, done: Callable[[BackupRun], None]) -> bool:
         """Begin a copy in a thread of its own; `done` is called there. False: one is still under way."""

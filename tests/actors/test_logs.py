@@ -207,8 +207,9 @@ def test_an_sdk_logger_with_its_own_outlet_is_brought_under_this_one(
         sdk.warning("trouble")
         assert [line["message"] for line in lines(folder)] == ["trouble"]
         assert capsys.readouterr().out == ""
+        assert sdk.handlers, "a logger without any gets one on stdout the next time the SDK looks"
     finally:
-        sdk.removeHandler(outlet)
+        sdk.handlers.clear()
         sdk.setLevel(level)
 
 

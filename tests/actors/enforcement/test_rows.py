@@ -146,7 +146,7 @@ def test_new_lockout_is_kept_told_and_alerted() -> None:
     assert line.kind is HistoryKind.LOCKOUT
     assert line.body == {
         "rule": "daily_realized_loss",
-        "kind": "until_reset",
+        "lockout_kind": "until_reset",
         "since": "2025-11-19T16:00:00Z",
         "until": "2025-11-19T23:00:00Z",
         "reason": "the day stands at -550.00",
@@ -156,9 +156,16 @@ def test_new_lockout_is_kept_told_and_alerted() -> None:
     assert alert.notice.key.startswith("lockout/")
 
 
-def test_lockout_told_again_has_the_same_line_and_gives_no_alert() -> None:
+def test_lockout_whose_sizes_follow_has_the_same_line_and_gives_no_alert() -> None:
     assert told(LockoutSet(LOCKOUT, AT, False)) == told(LockoutSet(LOCKOUT, AT, True))
     assert alerts(LockoutSet(LOCKOUT, AT, False), NAME) == ()
+
+
+def test_lockout_told_after_a_restart_gives_the_alert_of_its_first_time_marked_so() -> None:
+    (first,) = alerts(LockoutSet(LOCKOUT, AT, True), NAME)
+    (again,) = alerts(LockoutSet(LOCKOUT, AT + timedelta(hours=1), False, again=True), NAME)
+
+    assert (again.notice, again.again, first.again) == (first.notice, True, False)
 
 
 def test_end_of_a_lockout_says_why() -> None:

@@ -8,16 +8,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from actors.clock import ManualClock
 from actors.messages import Alert, HistoryKind, Notice, Now, Record, Tick
-from actors.notices.actor import NoticesActor, NoticesState, TestAlerts, UseTargets
+from actors.notices.actor import NoticesActor, NoticesState, TestAlerts, UseTargets, first_state
 from actors.notices.delivery import Deliver, by_apprise
 from actors.notices.outbox import ABANDON_S, ANSWER_S, GAP_S
 from actors.notices.targets import Target, targets
+from actors.persistence.queries import StoredAlert
+from actors.persistence.schema import instant_text
 from config.checks import settings_from
 from supervisor.handle import Handle
 from tests.actors.hosting import Hosted, wait_for
@@ -71,12 +73,15 @@ class Desk:
 
 
 @contextmanager
-def desk(*given: Target, deliver: Deliver = by_apprise) -> Iterator[Desk]:
+def desk(
+    *given: Target, deliver: Deliver = by_apprise, stored: tuple[StoredAlert, ...] = ()
+) -> Iterator[Desk]:
     clock = ManualClock(NOW)
     it = Desk(clock)
 
     def factory(kept: NoticesState | None) -> NoticesActor:
-        return NoticesActor(kept, given, it.persistence, clock, deliver)
+        known = kept if kept is not None else first_state(given, stored, clock.mono())
+        return NoticesActor(known, given, it.persistence, clock, deliver)
 
     with Hosted("notices", factory, clock) as it.actor:
         yield it
@@ -317,3 +322,52 @@ def test_no_address_of_a_target_is_recorded() -> None:
         it.wait_outcome("x", "failed: refused")
 
         assert "very-secret-token" not in repr(it.persistence.waiting())
+
+
+# ---------------------------------------------------------------------------------- after a restart
+
+
+def stored(message: str, outcome: str, key: str = "lockout/x") -> StoredAlert:
+    at = NOW - timedelta(minutes=5)
+    notice = Notice("warning", "lockout", message, key)
+    line = f"alert/PRAC-V2-1001/{key}/{instant_text(at)}"
+    return StoredAlert(line, Alert(at, "PRAC-V2-1001", notice), outcome)
+
+
+def told_again(it: Desk, key: str) -> None:
+    notice = Notice("warning", "lockout", "locked again", key)
+    it.actor.handle.tell(Alert(NOW, "PRAC-V2-1001", notice, True))
+    it.actor.settle()
+
+
+@pytest.mark.parametrize(("key", "heard"), [("lockout/x", False), ("lockout/y", True)])
+def test_what_was_told_before_the_restart_is_not_told_again_and_what_was_lost_is(
+    key: str, heard: bool
+) -> None:
+    with desk(stored=(stored("locked", "sent"),)) as it:
+        told_again(it, key)
+
+        assert ("locked again" in it.lines()) is heard
+
+
+def test_told_again_long_after_is_still_known_also_by_the_next_incarnation() -> None:
+    with desk() as it:
+        told_again(it, "lockout/x")
+        it.tick(3600)
+        it.actor.crash()
+        it.tick(1)
+        told_again(it, "lockout/x")
+
+        records = [told for told in it.persistence.waiting() if isinstance(told, Record)]
+        assert len({record.id for record in records}) == 1
+
+
+def test_an_alert_on_its_way_when_the_daemon_was_killed_is_sent_by_the_next() -> None:
+    service = Messages()
+    lost, sent = stored("locked", "json: waiting", "lockout/a"), stored("old", "sent", "lockout/b")
+    with desk(ONE, deliver=service, stored=(lost, sent)) as it:
+        it.wait_outcome("locked", "sent")
+
+        (record, *_) = [told for told in it.persistence.waiting() if isinstance(told, Record)]
+        assert record.id == lost.line, "the same line of history"
+        assert [text for *_, text in service.got] == [text for *_, text in service.got if "old" not in text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
+from actors.messages import HistoryKind
 from actors.persistence import schema
 from actors.persistence.opening import CannotOpen, NewerStore
+from actors.persistence.queries import HistoryQuery
 from actors.persistence.schema import instant, instant_text
 from actors.persistence.store import Store
 from tests.actors.persistence.samples import NOW, RULE, A, lockout, one_of_each
@@ -28,7 +31,10 @@ def from_text(name: str) -> Callable[[Path], None]:
 
 
 # One builder per version: the file as that version left it. Builders are never edited, only added.
-VERSIONS = {"0001_first_tables": from_text("version_0001.sql")}
+VERSIONS = {
+    "0001_first_tables": from_text("version_0001.sql"),
+    "0002_quick_answers": from_text("version_0002.sql"),
+}
 
 
 def shape(path: Path) -> list[tuple[str, ...]]:
@@ -77,6 +83,20 @@ def test_what_an_earlier_version_kept_is_still_there(version: str, path: Path) -
     assert store.recover(A, NOW).fills[0].fill.price == 21_000.25
     assert store.verify_audit().entries == 1
     assert store.verify_audit().broken_at is None
+    store.close()
+
+
+def test_a_lockouts_own_kind_is_read_from_lines_that_hid_it_behind_theirs(path: Path) -> None:
+    VERSIONS["0001_first_tables"](path)
+    body = {"rule": RULE, "kind": "until_reset", "reason": "x"}
+    with closing(sqlite3.connect(path)) as db, db:
+        line = ("lockout/N/1", "2026-03-02T15:30:00.250000Z", "lockout", "N", json.dumps(body))
+        db.execute("INSERT INTO history (id, at, kind, account, body) VALUES (?, ?, ?, ?, ?)", line)
+
+    store = Store.open(path, NOW)
+
+    (told,) = store.history(HistoryQuery(HistoryKind.LOCKOUT, account="N"))
+    assert (told["kind"], told["lockout_kind"]) == ("lockout", "until_reset")
     store.close()
 
 
