@@ -6,7 +6,7 @@ for one. Values are immutable; posting replaces the one before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Board:
@@ -26,6 +26,14 @@ class Board:
         if not isinstance(value, kind):
             raise TypeError(f"board topic {topic} holds {type(value).__name__}, not {kind.__name__}")
         return value
+
+    def shared[T](self, topic: tuple[str, ...], kind: type[T], make: Callable[[], T]) -> T:
+        """What was posted there, or what `make` gives: for what outlives the incarnations of its actor."""
+        found = self.read(topic, kind)
+        if found is None:
+            found = make()
+            self.post(topic, found)
+        return found
 
     def topics(self, first: str) -> Iterator[tuple[str, ...]]:
         return (topic for topic in list(self._values) if topic[0] == first)

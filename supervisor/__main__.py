@@ -33,7 +33,7 @@ from config.settings import Settings
 from supervisor.configuration import Accepted, settle
 from supervisor.control import Audited, ControlServer
 from supervisor.control_socket import control_socket
-from supervisor.gather import Process, seen
+from supervisor.gather import Process
 from supervisor.handlers import Daemon
 from supervisor.heartbeat import Beat, HeartbeatPage, Phase
 from supervisor.home import Home
@@ -42,9 +42,9 @@ from supervisor.metrics import MetricsServer
 from supervisor.placement import settle_down
 from supervisor.program import Ending, Program
 from supervisor.reach import gateway_maker
-from supervisor.records import HANDLERS
+from supervisor.readings import GuardReadings
 from supervisor.roles import AdminSecret, Grants
-from supervisor.status import status as status_of
+from supervisor.telling import HANDLERS
 
 log = get_logger("riskd.daemon")
 
@@ -166,7 +166,7 @@ async def _serve(
             )
             await nursery.start(server.serve, listener)
             nursery.start_soon(_signals, program)
-            await serve_metrics(nursery, program, process, daemon)
+            await serve_metrics(nursery, program, process)
             settle_down(accepted.settings.process.pin)
             ending = await program.run()
             daemon.stopped()
@@ -174,14 +174,12 @@ async def _serve(
     return ending
 
 
-async def serve_metrics(nursery: trio.Nursery, program: Program, process: Process, daemon: Pulse) -> None:
+async def serve_metrics(nursery: trio.Nursery, program: Program, process: Process) -> None:
     """Metrics and health pages where a port is configured; one that is taken keeps no guard down."""
     port = program.settings.metrics.port
     if port is None:
         return
-    pages = MetricsServer(
-        lambda: status_of(seen(program, process)), lambda: program.actor_restarts, daemon.scan_age_s
-    )
+    pages = MetricsServer(GuardReadings(program, process))
     try:
         await nursery.start(pages.serve, port)
     except OSError as error:
@@ -247,7 +245,6 @@ class Pulse:
             faulthandler.register(signal.SIGUSR1, file=self._stacks, all_threads=True)
         self._page = HeartbeatPage(home.heartbeat)
         self._count = 0
-        self._scanned = clock.mono()
         self._phase = Phase.STARTING
         self.phase("opening the store")
 
@@ -266,13 +263,8 @@ class Pulse:
             self._phase = Phase.RESTARTING
         self.beat()
 
-    def scan_age_s(self) -> float:
-        """Seconds since the supervisor's last scan."""
-        return self._clock.mono() - self._scanned
-
     def beat(self) -> None:
         self._count += 1
-        self._scanned = self._clock.mono()
         program = self.program
         covered, configured, oldest_ms, slowest, slowest_ms = 0, 0, 0.0, "", 0.0
         if program is not None:

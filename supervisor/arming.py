@@ -14,11 +14,12 @@ from msgspec import Struct
 from actors.account.apply import apply
 from actors.account.state import AccountState, opening
 from actors.connection.port import GuardAccount
+from actors.enforcement.counts import DAY_LINES, KINDS, Counts
 from actors.enforcement.journal import Journal
 from actors.logs import get_logger
 from actors.messages import AccountReport, ContractRead, Now, Rebased, StoreMeta
 from actors.persistence import keys
-from actors.persistence.queries import ContractsQuery, RecoverAccount, Recovered, StoredContract
+from actors.persistence.queries import ContractsQuery, HistoryQuery, RecoverAccount, Recovered, StoredContract
 from actors.persistence.schema import instant_text
 from actors.rules.registry import BuiltRule, build, build_unnumbered
 from actors.rules.selftest import self_test
@@ -100,6 +101,11 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
     records = await outcome(persistence.ask(ContractsQuery(), ASK_S))
     assert isinstance(recovered, Recovered)
     assert isinstance(records, tuple)
+    today = HistoryQuery(since=day_start, account=report.name, limit=DAY_LINES, kinds=KINDS)
+    lines = await outcome(persistence.ask(today, ASK_S))
+    assert isinstance(lines, tuple)
+    counts = parts.board.shared(("counts", report.name), Counts, Counts)
+    counts.recall(parts.calendar.trading_day(parts.clock.wall()), report.name, lines)
     # Off this thread: a count limit of many thousands makes its own proof long.
     proven, unproven, failed, off = await trio.to_thread.run_sync(prove, parts, report)
     first = first_state(parts, report, recovered, records)

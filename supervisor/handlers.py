@@ -21,6 +21,7 @@ from actors.messages import (
     HistoryKind,
     LockByHand,
     Now,
+    Order,
     Rebased,
     Record,
     StoreMeta,
@@ -115,6 +116,7 @@ async def version(context: Call, request: Nothing) -> object:
         "schema": 1,
         "at": context.parts.program.clock.wall(),
         "version": importlib.metadata.version("riskd"),
+        "pid": os.getpid(),
     }
 
 
@@ -238,7 +240,12 @@ async def lock(context: Call, request: DoLock) -> object:
         until = now.wall + timedelta(seconds=request.for_s)
     command = LockByHand(armed.guarded.id, until, request.reason, context.by, False, now)
     answer = await daemon.ask(f"account/{armed.guarded.name}/enforcement", command)
-    return _accepted(daemon, armed, answer)
+    return {
+        "schema": 1,
+        "at": daemon.now().wall,
+        **_accepted(daemon, armed, answer),
+        **_locked(daemon, armed),
+    }
 
 
 @HANDLERS.on("flatten", DoFlatten)
@@ -266,6 +273,8 @@ async def panic(context: Call, request: DoPanic) -> object:
             continue
         answers.append(_accepted(daemon, armed, answer))
     told = await _until_verified(daemon, accounts, answers)
+    for armed, answer in zip(accounts, answers, strict=True):
+        answer |= _locked(daemon, armed)
     silent = [str(answer["account"]) for answer in answers if not answer["accepted"]]
     if silent:
         why = f"cannot tell whether {', '.join(silent)} is locked: no answer from its enforcement"
@@ -278,6 +287,13 @@ def _accepted(daemon: Daemon, armed: Armed, answer: object) -> dict[str, object]
         raise Refused(Exit.FAILED, answer.text)
     assert isinstance(answer, OrderAccepted)
     return {"account": armed.guarded.name, "accepted": True, "text": answer.text}
+
+
+def _locked(daemon: Daemon, armed: Armed) -> dict[str, object]:
+    """The lock by hand as it stands: a later end than the one asked for wins, none shortens."""
+    view = daemon.program.board.read(("enforcement", armed.guarded.name), EnforcementView)
+    found = next((one for one in (view.lockouts if view else ()) if one.rule == "manual"), None)
+    return {"locked": found is not None, "locked_until": None if found is None else found.until}
 
 
 async def _until_verified(
@@ -297,8 +313,13 @@ async def _until_verified(
         )
     for answer in answers:
         snapshot = board.read(("snapshot", str(answer["account"])), AccountSnapshot)
-        answer["verified_flat"] = snapshot is not None and not snapshot.positions
+        flat = snapshot is not None and not snapshot.positions and not any(map(_works, snapshot.orders))
+        answer["verified"] = flat
     return {"schema": 1, "at": daemon.now().wall, "accounts": answers}
+
+
+def _works(order: Order) -> bool:
+    return order.working
 
 
 def _reducing(daemon: Daemon, armed: Armed) -> bool:

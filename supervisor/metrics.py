@@ -1,91 +1,34 @@
 """Metrics as Prometheus text and two health pages, on a loopback port where `metrics.port` names one.
 
-Everything is taken off what the actors last published; a scrape wakes nobody. `/healthz` answers 200
-while the supervisor scans, `/readyz` while it guards; neither shows money or names.
+Everything is taken off what the actors last published and counted; a scrape wakes nobody. `/healthz`
+answers 200 while the supervisor scans, `/readyz` while it guards; neither shows money or names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 import trio
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from actors.logs import get_logger
-from supervisor.answers import Status
+from supervisor.gauges import GuardCollector, Readings
 
 log = get_logger("riskd.metrics")
 
 REQUEST_S = 2.0
 """From connecting to the end of the request's head."""
 MOST_BYTES = 8192
-STATES = ("safe_mode", "blind", "degraded", "locked", "guarding")
-
-
-class GuardCollector(Collector):
-    """One scrape: the status of this moment as metric families."""
-
-    def __init__(self, status: Callable[[], Status], restarts: Callable[[], int]) -> None:
-        self._status, self._restarts = status, restarts
-
-    def collect(self) -> Iterable[Metric]:
-        status = self._status()
-        state = GaugeMetricFamily("riskd_state", "1 for the state the guard is in", labels=["state"])
-        for name in STATES:
-            state.add_metric([name], float(status.state == name))
-        yield state
-        yield GaugeMetricFamily(
-            "riskd_link_live", "1 while the link is live", float(status.link.state == "live")
-        )
-        yield GaugeMetricFamily("riskd_link_generation", "Connections made so far", status.link.generation)
-        yield CounterMetricFamily("riskd_actor_restarts", "Restarts of actors", self._restarts())
-        yield CounterMetricFamily("riskd_daemon_restarts", "Restarts of the daemon", status.daemon.restarts)
-        yield CounterMetricFamily("riskd_dead_letters", "Messages nobody could handle", status.dead_letters)
-        yield GaugeMetricFamily("riskd_memory_megabytes", "Resident memory", status.daemon.memory_mb)
-        yield from self._rules(status)
-        yield from self._accounts(status)
-
-    def _rules(self, status: Status) -> Iterable[Metric]:
-        counts = GaugeMetricFamily("riskd_rules", "Rules by what they do", labels=["mode"])
-        for mode in ("configured", "armed", "shadow", "off"):
-            counts.add_metric([mode], getattr(status.rules, mode))
-        yield counts
-        uncovered = CounterMetricFamily(
-            "riskd_uncovered_milliseconds", "Time nobody judged", labels=["account", "rule"]
-        )
-        used = GaugeMetricFamily("riskd_limit_used_ratio", "Share of the limit", labels=["account", "rule"])
-        for account in status.accounts:
-            for rule in account.rules:
-                uncovered.add_metric([account.name, rule.rule], rule.uncovered_ms)
-                if rule.used is not None:
-                    used.add_metric([account.name, rule.rule], rule.used)
-        yield uncovered
-        yield used
-
-    def _accounts(self, status: Status) -> Iterable[Metric]:
-        net = GaugeMetricFamily("riskd_net_dollars", "The day's realized and open P&L", labels=["account"])
-        lockouts = GaugeMetricFamily("riskd_lockouts", "Lockouts in force", labels=["account"])
-        attempts = CounterMetricFamily("riskd_attempts", "New risk met while locked", labels=["account"])
-        for account in status.accounts:
-            net.add_metric([account.name], float(account.net))
-            lockouts.add_metric([account.name], len(account.lockouts))
-            attempts.add_metric([account.name], account.attempts)
-        yield net
-        yield lockouts
-        yield attempts
+SCAN_LATE_S = 1.0
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+READY = ("guarding", "locked")
 
 
 class MetricsServer:
     """Three pages over plain HTTP on 127.0.0.1, one request per connection."""
 
-    def __init__(
-        self, status: Callable[[], Status], restarts: Callable[[], int], scan_age_s: Callable[[], float]
-    ) -> None:
-        self._status, self._scan_age_s = status, scan_age_s
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(GuardCollector(status, restarts))
+        self._registry.register(GuardCollector(readings))
 
     async def serve(
         self, port: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -105,18 +48,25 @@ class MetricsServer:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("metrics.hung_up")
 
+    def text(self) -> str:
+        """One scrape."""
+        return generate_latest(self._registry).decode()
+
     def page(self, path: str) -> tuple[int, str, bytes]:
         """Code, content type and body of one page."""
         match path:
             case "/metrics":
-                return 200, "text/plain; version=0.0.4; charset=utf-8", generate_latest(self._registry)
+                return 200, CONTENT_TYPE, self.text().encode()
             case "/healthz":
-                fresh = self._scan_age_s() < 1.0
+                fresh = self._readings.scan_age_s() < SCAN_LATE_S
                 return (200, "text/plain", b"ok\n") if fresh else (503, "text/plain", b"the scan is late\n")
             case "/readyz":
-                state = self._status().state
-                guards = state in ("guarding", "locked")
-                return (200 if guards else 503), "text/plain", f"{state}\n".encode()
+                status = self._readings.status()
+                if status.state in READY:
+                    return 200, "text/plain", f"{status.state}\n".encode()
+                # Codes only: the texts name accounts.
+                why = ", ".join(dict.fromkeys(reason.code for reason in status.reasons))
+                return 503, "text/plain", f"{status.state}: {why}\n".encode()
             case _:
                 return 404, "text/plain", b"/metrics, /healthz or /readyz\n"
 

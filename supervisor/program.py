@@ -41,6 +41,7 @@ from actors.notices.targets import Target
 from actors.persistence import keys
 from actors.persistence.keys import history_id
 from actors.persistence.store import Store
+from actors.tally import Tally, percentile
 from actors.timers.actor import Beat, Registry, Subscribe, first_state
 from actors.timers.clock import TrustedClock
 from actors.trading_day import TradingCalendar
@@ -115,8 +116,8 @@ class Program(SilentHooks):
         self.uncovered_ms: dict[str, float] = {}
         self._died_of: dict[str, str] = {}
         """Why an actor that is being replaced died."""
-        self.actor_restarts = 0
         self._on_scan, self._on_phase = on_scan, on_phase
+        self._scanned = clock.mono()
         self._inbox = Inbox("tree")
         self._news, self._arrivals = trio.open_memory_channel[object](1000)
         self._records = trio.Event()
@@ -401,7 +402,6 @@ class Program(SilentHooks):
                 return
 
     def _restarted(self, report: Report) -> None:
-        self.actor_restarts += 1
         uncovered = report.uncovered_ms or 0.0
         self.uncovered_ms[report.id] = self.uncovered_ms.get(report.id, 0.0) + uncovered
         at = self.clock.wall()
@@ -492,7 +492,7 @@ class Program(SilentHooks):
         self.end(Ending(REPLACE_ME, reason))
 
     def scanned(self, now: float) -> None:
-        del now
+        self._scanned = now
         if self._on_scan is not None:
             self._on_scan()
 
@@ -508,6 +508,10 @@ class Program(SilentHooks):
         )
         return running, sum(armed.configured for armed in self.armed.values())
 
+    def scan_age_s(self) -> float:
+        """Seconds since the supervisor's last scan."""
+        return self.clock.mono() - self._scanned
+
     def slowness(self) -> tuple[float, str, float]:
         """Age of the oldest waiting message in ms, and who is longest in a handler, with its ms."""
         oldest = slowest_ms = 0.0
@@ -520,18 +524,22 @@ class Program(SilentHooks):
         return oldest * 1000, slowest, slowest_ms
 
     def latency(self) -> Latency:
-        """Percentiles over the last receipts of all accounts."""
-        taken = sorted(
+        """Percentiles over the last receipts and events of all accounts."""
+        calls = [
             receipt.breach_to_call_ms
             for name in self.armed
             if (view := self.board.read(("enforcement", name), EnforcementView)) is not None
             for receipt in view.receipts
             if receipt.breach_to_call_ms is not None
-        )
-        if not taken:
-            return Latency()
-        p50, p99 = taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 99 // 100)]
-        return Latency(breach_to_call_ms=Percentiles(round(p50, 3), round(p99, 3)))
+        ]
+        ages = [
+            seconds * 1e3
+            for name in self.armed
+            if (tally := self.board.read(("tally", "account", name), Tally)) is not None
+            and (spans := tally.spans().get(("event_age",))) is not None
+            for seconds in list(spans.recent)
+        ]
+        return Latency(_percentiles(ages), _percentiles(calls))
 
     def alert(self, level: str, text: str, key: str, account: str = "") -> None:
         notice = Notice(level, "supervisor", text, key)
@@ -539,6 +547,11 @@ class Program(SilentHooks):
 
     def address(self, name: str) -> Address:
         return self.supervisor.handle(name)
+
+
+def _percentiles(ms: list[float]) -> Percentiles:
+    p50, p99 = percentile(ms, 0.5), percentile(ms, 0.99)
+    return Percentiles() if p50 is None or p99 is None else Percentiles(round(p50, 3), round(p99, 3))
 
 
 def account_of(actor: str) -> str | None:

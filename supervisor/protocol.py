@@ -260,6 +260,7 @@ COMMANDS: dict[str, Command] = {
     "actors.tree": Command(Access.VIEWER, Nothing),
     "actors.show": Command(Access.VIEWER, AskActor),
     "doctor": Command(Access.VIEWER, Nothing),
+    "metrics": Command(Access.VIEWER, Nothing),
     "audit.verify": Command(Access.VIEWER, Nothing),
     "audit.show": Command(Access.VIEWER, AskHistory),
     "backup.list": Command(Access.VIEWER, Nothing),

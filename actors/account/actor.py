@@ -56,6 +56,7 @@ from actors.messages import (
 from actors.money import money_text
 from actors.rules.bounds import Side, side
 from actors.rules.rule import TRADED, AnyRule, Wake
+from actors.tally import Tally
 from actors.worker import Actor, Address
 
 from .apply import apply, lasting_disputes
@@ -74,6 +75,8 @@ to subscribe again while a close is on its way out would delay it."""
 CLOCKS_DIFFER = timedelta(seconds=5)
 """Beyond this, a clock is wrong: trusted time is never that far ahead of the gateway's."""
 TOO_EARLY_S = 30.0
+TOLD = Filled | OrderChanged | PositionChanged | AccountChanged
+"""Events of the account itself, told by the gateway as they happen."""
 READ_PRICE_EVERY_S = 5.0
 """How often the newest bar of a stale contract is asked."""
 
@@ -161,11 +164,11 @@ class AccountActor(Actor):
         self._used: dict[ContractId, float] = {}
         self._asked_price: dict[ContractId, float] = {}
         self._unmeasured_since: dict[ContractId, float] = {}
-        self._first_event = True
         self._told_ahead: FillId | None = None
         self._early_since: float | None = None
         self._later, self._waking = later, False
         self._waiting: dict[str, tuple[Subscriber, list[AccountSnapshot]]] = {}
+        self._tally = board.shared(("tally", "account", name), Tally, Tally)
 
     def started(self) -> None:
         self._publish("start", None, frozenset(Wake))
@@ -213,6 +216,8 @@ class AccountActor(Actor):
 
     def _quoted(self, quote: Quoted) -> None:
         now = self._now()
+        self._tally.add("Quoted")
+        self._tally.heard[quote.contract] = quote.mono
         try:
             step = apply(self._state, quote, self._days, now)
         except OffGrid as error:
@@ -267,16 +272,18 @@ class AccountActor(Actor):
 
     def _event(self, event: AccountEvent) -> None:
         now = self._now()
-        if self._first_event and isinstance(event, BrokerSnapshot | Filled | OrderChanged | PositionChanged):
-            self._first_event = False
-            checkpoint(6, "event received", account=self._name, what=type(event).__name__)
+        self._count(event, now.mono)
         ended, unread = self._state.ledger, self._state.read_mono <= 0
         step = apply(self._state, event, self._days, now)
         self._state = step.state
         first_read = unread and step.state.read_mono > 0
+        if first_read:
+            self._received(event, step)
         if step.changed or first_read:
             woken = frozenset(Wake) if first_read else step.changed
             self._publish(step.cause, step.cause_at, woken)
+        if not first_read:
+            self._received(event, step)
         self._remember(step)
         if isinstance(event, DayReset) and Wake.RESET in step.changed:
             self.send(
@@ -286,6 +293,19 @@ class AccountActor(Actor):
         if step.read is not None:
             self._read(step.read)
         self._watch(now.mono)
+
+    def _count(self, event: AccountEvent, mono: float) -> None:
+        self._tally.add(type(event).__name__)
+        if isinstance(event, TOLD):
+            self._tally.took(mono - event.mono, "event_age")
+            self._tally.heard["event"] = event.mono
+
+    def _received(self, event: AccountEvent, step: Step) -> None:
+        """After the rules were woken, but for the first read, which opens the log of a day. `cause` leads on
+        to the rules, the breaches and the receipts that came of it. A read that changed nothing is no news.
+        """
+        if isinstance(event, TOLD) or (isinstance(event, BrokerSnapshot) and step.changed):
+            checkpoint(6, "event received", account=self._name, what=type(event).__name__, cause=step.cause)
 
     def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
         """Number the state, wake the rules that subscribed, enforcement last."""

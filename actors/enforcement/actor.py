@@ -43,6 +43,7 @@ from actors.messages import (
 from actors.worker import Actor
 
 from . import plan as machine
+from .counts import Counts
 from .effects import (
     Answer,
     AskRead,
@@ -51,6 +52,7 @@ from .effects import (
     Effect,
     LockoutOver,
     LockoutSet,
+    ReceiptChanged,
     TellAccount,
 )
 from .journal import Journal
@@ -112,6 +114,7 @@ class EnforcementActor(Actor):
         self._trusted: Now | None = None
         self._decision: Decision | None = None
         self._kept = kept
+        self._counts = board.shared(("counts", name), Counts, Counts)
         self._plan = (
             kept if kept is not None else machine.first_plan(account, name, request_timeout_s, clock.wall())
         )
@@ -237,6 +240,7 @@ class EnforcementActor(Actor):
                 contract=call.contract,
                 size=call.size,
                 id=call.id,
+                breaches=_breaches(done.plan, call.id),
             )
 
     # -------------------------------------------------------------------------- rows, alerts, view
@@ -253,11 +257,38 @@ class EnforcementActor(Actor):
             self._keep_rows(self._journal.owed.popleft())
 
     def _keep_rows(self, after: tuple[Effect, ...]) -> None:
+        snapshot = self._plan.snapshot
         for effect in after:
+            if snapshot is not None:
+                self._counts.feed(effect, snapshot.day)
+            self._tell(effect)
             for row in rows(effect, self._account, self._name):
                 self.send(self._to.persistence, row)
             for alert in alerts(effect, self._name):
                 self.send(self._to.notices, alert)
+
+    def _tell(self, effect: Effect) -> None:
+        """Lines for `enforcement.log`: what was locked, and what the account was seen to comply with."""
+        match effect:
+            case LockoutSet(lockout=lockout, new=True):
+                log.info(
+                    "enforcement.locked",
+                    account=self._name,
+                    rule=lockout.rule,
+                    until=lockout.until,
+                    reason=lockout.reason,
+                    breach=lockout.breach,
+                )
+            case ReceiptChanged(receipt=receipt, verified_ms=took_ms) if effect.verified_at is not None:
+                log.info(
+                    "enforcement.verified",
+                    account=self._name,
+                    receipt=receipt.id,
+                    breaches=receipt.breaches,
+                    took_ms=took_ms,
+                )
+            case _:
+                return
 
     def _decide(self, after: tuple[Effect, ...]) -> None:
         at = self._clock.wall()
@@ -285,6 +316,12 @@ class EnforcementActor(Actor):
         log.warning("enforcement.journal", account=self._name, why=text)
         notice = Notice(level, "enforcement", text, key)
         self.send(self._to.notices, Alert(self._clock.wall(), self._name, notice))
+
+
+def _breaches(plan: Plan, call: str) -> tuple[str, ...]:
+    """What a call answers, by the receipt in its name."""
+    receipt = plan.memory.receipts.get(call.rpartition("/")[0])
+    return () if receipt is None else receipt.breaches
 
 
 def _with_memory(kept: Plan, journal: Journal) -> Plan:

@@ -42,9 +42,20 @@ SENT = "sent"
 
 
 class TestAlerts(Struct, frozen=True, gc=False, tag=True):
-    """Ask: send a test message to every target, whatever it wants; answered with the outcome in words."""
+    """Ask: send a test message to every target, whatever it wants; answered with a tuple of `Tried`."""
 
     __test__ = False
+
+
+class Tried(Struct, frozen=True, gc=False):
+    """One target and how its test message ended. `to` is the kind of service: the address is a secret."""
+
+    to: str
+    outcome: str
+
+    @property
+    def sent(self) -> bool:
+        return self.outcome == SENT
 
 
 class UseTargets(Struct, frozen=True, tag=True):
@@ -78,6 +89,9 @@ class Open(Struct, frozen=True):
         if len(self.outcomes) == 1:
             return next(iter(self.outcomes.values()))
         return ", ".join(f"{targets[i].service}: {text}" for i, text in sorted(self.outcomes.items()))
+
+    def tried(self, targets: tuple[Target, ...]) -> tuple[Tried, ...]:
+        return tuple(Tried(targets[i].service, text) for i, text in sorted(self.outcomes.items()))
 
     @property
     def settled(self) -> bool:
@@ -213,7 +227,7 @@ class NoticesActor(Actor):
             self._keep(opened)
             self._record(opened)
             if opened.settled and (asker := self._askers.pop(item.line, None)) is not None:
-                asker.resolve(opened.outcome(self._targets))
+                asker.resolve(opened.tried(self._targets))
         if batch and outcome != SENT:
             log.warning("alert.not_delivered", service=self._targets[target].service, why=outcome)
 
@@ -237,7 +251,7 @@ class NoticesActor(Actor):
         if self._targets:
             self._askers[line] = asker
         else:
-            asker.resolve(NO_TARGET)
+            asker.resolve(())
 
     def _use(self, targets: tuple[Target, ...]) -> None:
         for i, box in enumerate(self._state.boxes):

@@ -21,6 +21,7 @@ from actors.messages import (
     StoreRuleState,
     Verdict,
 )
+from actors.tally import Tally
 from actors.timers.deadlines import ArmDue
 from actors.worker import Actor, Address
 
@@ -76,6 +77,7 @@ class RuleActor(Actor):
             rule = built.rule
             state = rule.initial() if restored is None else rule.decode(restored)
             self._kept = Kept(state, 0, None)
+        self._tally = board.shared(("tally", "rule", name, built.name), Tally, Tally)
         self._due: datetime | None = None
         self._asked_mono = float("-inf")
 
@@ -93,14 +95,26 @@ class RuleActor(Actor):
             return
         started = self._clock.mono()
         judged = self._built.rule.judge(self._kept.state, message, message.now)
+        took_s = self._clock.mono() - started
         said = (judged.breaches, judged.demands, judged.lock, judged.notices, judged.condition_over)
         evaluated = self._is_news(judged)
         self._say(message, judged, said)
         self._ask(message, judged)
         if evaluated:
-            took_us = round((self._clock.mono() - started) * 1e6)
-            checkpoint(7, "rule evaluated", account=self._name, rule=self._built.name, took_us=took_us)
+            self._tell_judged(message, judged, took_s)
+        self._tally.took(took_s, "evaluation")
         self._show(breached=bool(judged.breaches))
+
+    def _tell_judged(self, snapshot: AccountSnapshot, judged: Judgement[object], took_s: float) -> None:
+        checkpoint(
+            7,
+            "rule evaluated",
+            account=self._name,
+            rule=self._built.name,
+            cause=snapshot.cause,
+            breaches=[breach.id for breach in judged.breaches],
+            took_us=round(took_s * 1e6),
+        )
 
     def _is_news(self, judged: Judgement[object]) -> bool:
         """The first judgement, and each that sees other breaches: a line per fill and rule would cost the

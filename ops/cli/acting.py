@@ -117,14 +117,14 @@ def _report(page: Page, answer: Any, json: bool) -> None:
 
 def _said(page: Page | None, entry: dict[str, Any]) -> bool:
     """One account's outcome in a line; whether it is what was asked for."""
-    verified = entry.get("verified_flat", entry.get("verified"))
+    verified = entry.get("verified")
     parts = []
-    if "locked_until" in entry or entry.get("locked"):
+    if entry.get("locked"):
         end = words.parsed(entry.get("locked_until"))
         parts.append("locked " + (f"until {words.moment(end, now())}" if end else "until an admin lifts it"))
     if verified is not None:
         parts.append("flat" if verified else "NOT flat yet")
-    if entry.get("text"):
+    if entry.get("text") and not parts:
         parts.append(str(entry["text"]))
     if page is not None:
         page.line(f"{entry.get('account', '')}: {', '.join(parts) or 'done'}")

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from ops.cli.acting import One, Yes, the_account
+from ops.cli.page import talk
 from ops.cli.place import Place, confirm
+from ops.cli.reading import Json
 from ops.cli.table import group
-from supervisor.protocol import DoReset, DoUnlock, Nothing
+from supervisor.protocol import DoReset, DoUnlock, Exit, Nothing, Refused
 
 alerts = group("The alert channels.")
 
@@ -41,10 +43,23 @@ def _group() -> None:
 
 
 @alerts.command("test")
-def test_alerts(ctx: typer.Context) -> None:
-    """Send a test alert to every channel and say which took it."""
-    answer = ctx.obj.ask("alerts.test", Nothing()) or {}
-    for channel in answer.get("channels", ()):
-        ctx.obj.page.line(f"{channel.get('to')}: {channel.get('outcome')}")
-    if not answer.get("channels"):
-        ctx.obj.page.line(str(answer.get("text") or "no alert channel is configured"))
+def test_alerts(ctx: typer.Context, json: Json = False) -> None:
+    """Send a test alert to every channel and say which took it. Fails where one did not.
+
+    Example: riskd alerts test
+    """
+    place: Place = ctx.obj
+    talk("sending; a channel that hangs is given 10s")
+    answer = place.ask("alerts.test", Nothing())
+    channels = answer["channels"]
+    if json:
+        place.page.json(answer)
+    else:
+        for channel in channels:
+            place.page.line(f"{channel['to']}: {channel['outcome']}")
+        if not channels:
+            place.page.line("no alert channel is configured: see alerts in the configuration")
+    failed = [channel["to"] for channel in channels if not channel["sent"]]
+    if failed:
+        hint = "check its address and this machine's network"
+        raise Refused(Exit.FAILED, f"{', '.join(failed)} did not take the test alert", hint)

@@ -37,6 +37,7 @@ TABLE: dict[str, Entry] = {
     "history": Entry("story", "history", READ, "What happened, line by line"),
     "logs": Entry("logs", "logs", READ, "The daemon's log"),
     "report": Entry("story", "report", READ, "A day, week or month in figures"),
+    "metrics": Entry("metrics", "metrics", READ, "Every count and gauge, as Prometheus reads them"),
     "version": Entry("reading", "version", READ, "The version of riskd and of the running daemon"),
     "completion": Entry("shell", "completion", READ, "Print the completion script for a shell"),
     "up": Entry("lifecycle", "up", SAFE, "Start the guard; returns when it is guarding"),

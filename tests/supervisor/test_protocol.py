@@ -112,6 +112,7 @@ READING = [
     "actors.tree",
     "actors.show",
     "doctor",
+    "metrics",
     "audit.verify",
     "audit.show",
     "backup.list",

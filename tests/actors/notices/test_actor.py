@@ -226,11 +226,27 @@ def test_new_targets_are_used_from_then_on() -> None:
 
 @pytest.mark.parametrize(
     ("given", "answer"),
-    [((), "recorded; no target wants it"), ((ONE,), "sent"), ((ONE, TWO), "json: sent, xml: sent")],
+    [((), ()), ((ONE,), ("json sent",)), ((ONE, TWO), ("json sent", "xml sent"))],
 )
-def test_a_test_reaches_every_target_and_is_answered(given: tuple[Target, ...], answer: str) -> None:
+def test_a_test_reaches_every_target_and_is_answered(
+    given: tuple[Target, ...], answer: tuple[str, ...]
+) -> None:
     with desk(*given, deliver=Messages()) as it:
-        assert it.actor.handle.ask(TestAlerts(), ASK_S).result() == answer
+        tried = it.actor.handle.ask(TestAlerts(), ASK_S).result()
+
+        assert tuple(f"{one.to} {one.outcome}" for one in tried) == answer
+        assert all(one.sent for one in tried)
+
+
+def test_a_target_that_does_not_take_the_test_is_told_apart() -> None:
+    service = Messages()
+    service.why = "the service did not accept it"
+    with desk(ONE, deliver=service) as it:
+        tried = it.actor.handle.ask(TestAlerts(), ASK_S).result()
+
+        assert [(one.to, one.outcome, one.sent) for one in tried] == [
+            ("json", "failed: the service did not accept it", False)
+        ]
 
 
 # ------------------------------------------------------------------ through apprise, on loopback

@@ -93,7 +93,7 @@ def test_lock_refuses_a_time_it_cannot_read(
 
 
 def test_only_account_need_not_be_named_and_one_of_several_must(daemon: StandIn, riskd: Riskd) -> None:
-    daemon.answers |= {"status": ONE, "flatten": {"accounts": [{"account": "PRAC-1", "verified_flat": True}]}}
+    daemon.answers |= {"status": ONE, "flatten": {"accounts": [{"account": "PRAC-1", "verified": True}]}}
     assert riskd("flatten").code == 0
     assert last(daemon) == ("flatten", DoFlatten("PRAC-1"))
 
@@ -106,7 +106,7 @@ def test_only_account_need_not_be_named_and_one_of_several_must(daemon: StandIn,
 
 
 def test_flatten_that_is_not_confirmed_says_so_and_fails(daemon: StandIn, riskd: Riskd) -> None:
-    daemon.answers["flatten"] = {"accounts": [{"account": "PRAC-1", "verified_flat": False}]}
+    daemon.answers["flatten"] = {"accounts": [{"account": "PRAC-1", "verified": False}]}
 
     ran = riskd("flatten", "-a", "PRAC-1")
 
@@ -122,12 +122,14 @@ def test_outcome_unknown_is_exit_8(daemon: StandIn, riskd: Riskd) -> None:
 
 
 def test_panic_names_every_account(daemon: StandIn, riskd: Riskd) -> None:
-    entries = [{"account": name, "verified_flat": True, "text": "locked"} for name in ("PRAC-1", "PRAC-2")]
+    entries = [{"account": name, "verified": True, "locked": True} for name in ("PRAC-1", "PRAC-2")]
     daemon.answers["panic"] = {"accounts": entries}
 
     ran = riskd("panic", "--yes")
 
-    assert ran.out == "PRAC-1: flat, locked\nPRAC-2: flat, locked\n"
+    assert ran.out == "".join(
+        f"{name}: locked until an admin lifts it, flat\n" for name in ("PRAC-1", "PRAC-2")
+    )
     assert last(daemon) == ("panic", DoPanic("panic"))
     assert riskd("panic", "--json").json == {"accounts": entries}
 
