@@ -116,6 +116,7 @@ class Program(SilentHooks):
         self.uncovered_ms: dict[str, float] = {}
         self._died_of: dict[str, str] = {}
         """Why an actor that is being replaced died."""
+        self.actor_restarts = 0
         self._on_scan, self._on_phase = on_scan, on_phase
         self._scanned = clock.mono()
         self._inbox = Inbox("tree")
@@ -402,6 +403,7 @@ class Program(SilentHooks):
                 return
 
     def _restarted(self, report: Report) -> None:
+        self.actor_restarts += 1
         uncovered = report.uncovered_ms or 0.0
         self.uncovered_ms[report.id] = self.uncovered_ms.get(report.id, 0.0) + uncovered
         at = self.clock.wall()
