@@ -248,6 +248,8 @@ class BrokerSnapshot(Struct, frozen=True, gc=False, tag=True):
     finished_mono: float
     generation: int
     why: str
+    fills_read: bool = True
+    """False: orders, then positions, and nothing else, to see whether the account complies."""
 
 
 class LinkChanged(Struct, frozen=True, gc=False, tag=True):
@@ -619,7 +621,8 @@ class ReadAccount(Struct, frozen=True, gc=False, tag=True):
 
     account: AccountId
     why: str
-    protective: bool = False
+    verify: bool = False
+    """To see whether the account complies: positions and working orders alone, before other reads."""
 
 
 class ReadPrice(Struct, frozen=True, gc=False, tag=True):

@@ -49,7 +49,9 @@ def filled(state: AccountState, fills: Iterable[Fill]) -> AccountState:
 def read(state: AccountState, event: BrokerSnapshot) -> AccountState:
     """The orders of a read; one that was heard of since it began is newer."""
     begun = event.started_mono
-    filling = {i: waiting for i, waiting in state.filling.items() if waiting.mono >= begun}
+    kept = state.filling.items()
+    # The fills that an order waits for came with this read, or are older than it.
+    filling = {i: waiting for i, waiting in kept if waiting.mono >= begun or not event.fills_read}
     later = {i: seen for i, seen in state.orders.items() if seen.mono >= begun or i in filling}
     final = [order.id for order in event.orders if order.status in TERMINAL and order.id not in later]
     finished = finish(state.finished, final) if final else state.finished

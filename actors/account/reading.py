@@ -22,7 +22,7 @@ from . import ledger as books
 from . import orders
 from .booking import book, count
 from .holdings import adopt
-from .state import AccountState, Days, Dispute, Step
+from .state import NOTHING, AccountState, Days, Dispute, Step
 
 
 def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
@@ -31,7 +31,10 @@ def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
     Fills are counted by id and are always right. Sizes are three requests that are not one moment: while
     somebody trades they may show a state that never was. So a size that our fills do not explain is
     believed only when a later read confirms it with nothing heard in between, or when nothing is known.
+    A read without fills explains nothing: it confirms the book, or the whole account is read.
     """
+    if not event.fills_read and not _as_booked(state, event):
+        return Step(state, NOTHING, "read", read="what is held is not what the fills say")
     fresh = [f for f in event.fills if f.id not in state.ledger.known and not f.voided]
     new, completed = _complete(state, event.fills)
     new = msgspec.structs.replace(new, report=event.account)
@@ -60,6 +63,11 @@ def take_read(state: AccountState, event: BrokerSnapshot, days: Days) -> Step:
         read=f"position of {open_disputes} disagrees with its fills" if open_disputes else None,
         drifted=tuple(drifted),
     )
+
+
+def _as_booked(state: AccountState, event: BrokerSnapshot) -> bool:
+    reported = {report.contract: report.size for report in event.positions if report.size}
+    return state.read_mono > 0 and reported == {c: h.size for c, h in state.book.items() if h.size}
 
 
 def _when(fill: Fill) -> tuple[datetime, FillId]:

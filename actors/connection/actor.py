@@ -58,8 +58,8 @@ class ConnectionActor(Actor):
         match message:
             case Call():
                 self._loop.submit(message, self._enforcement[message.account])
-            case ReadAccount(account, why, protective):
-                self._loop.read_account(account, why, protective)
+            case ReadAccount(account, why, verify):
+                self._loop.read_account(account, why, verify)
             case ReadPrice(contract):
                 self._loop.read_price(contract)
             case WatchContracts(account, contracts):

@@ -2,8 +2,9 @@
 
 The gateway allows 200 requests per 60 s for everything and 50 per 30 s for bars; one too many is
 answered 429. Whether its window slides is not documented, so ours does, which is never more than
-either kind allows. A part of the window is reserved: only protective calls may use it, so that a
-close never waits behind a read.
+either kind allows. That window is our own estimate, so it rations reads only: a part of it is left to
+protective calls, a part of the rest to verifications, and no protective call and no login ever waits
+for it. What the gateway itself said (a 429) holds back whoever was told, and all who come after.
 """
 
 from __future__ import annotations
@@ -18,20 +19,35 @@ BARS_PER = 30.0
 
 FIRST_HOLD = 2.0
 LONGEST_HOLD = 60.0
+PACE = 1.0
+"""Seconds between two protective calls where the gateway says 429 and not for how long."""
 
 
 class Lane(IntEnum):
     """Who goes first when a slot frees; the lower number."""
 
     PROTECTIVE = 0
-    RECONCILE = 1
-    REST = 2
+    LOGIN = 1
+    VERIFY = 2
+    """To see whether an account complies."""
+    RECONCILE = 3
+    REST = 4
+
+    @property
+    def rationed(self) -> bool:
+        """Waits for our own estimate of what the gateway allows."""
+        return self >= Lane.VERIFY
 
 
 class Limits(Struct, frozen=True, gc=False):
     requests: int = 200
     per: float = 60.0
     reserved: int = 40
+
+    @property
+    def for_verifying(self) -> int:
+        """Of what reads may use, the part that only verifications may."""
+        return (self.requests - self.reserved) * 3 // 16
 
 
 DEFAULT_LIMITS = Limits()
@@ -48,7 +64,7 @@ class BudgetView(Struct, frozen=True, gc=False):
     refused: int
     """Requests the gateway answered 429 since the start."""
     hold_s: float
-    """Seconds for which everything but protective calls still stands back after a 429."""
+    """Seconds for which reads still stand back after a 429."""
 
 
 class Window:
@@ -64,10 +80,12 @@ class Window:
             self._stamps.popleft()
         return len(self._stamps)
 
-    def wait(self, now: float, keep: int = 0) -> float:
-        """Seconds until a slot is free that leaves `keep` more untouched; 0 when there is one."""
-        over = self.used(now) - (self._size - keep)
-        return 0.0 if over < 0 else max(0.0, self._stamps[over] + self._per - now)
+    def wait(self, now: float, keep: int = 0, wanted: int = 1) -> float:
+        """Seconds until `wanted` slots are free that leave `keep` more untouched; 0 when they are."""
+        used = self.used(now)
+        # More than there ever is: then until all is free.
+        over = min(used - (self._size - keep) + wanted, used)
+        return 0.0 if over <= 0 else max(0.0, self._stamps[over - 1] + self._per - now)
 
     def take(self, now: float) -> None:
         self._stamps.append(now)
@@ -81,34 +99,42 @@ class Budget:
             raise ValueError(f"cannot reserve {limits.reserved} of {limits.requests} requests")
         self.limits = limits
         self._all = Window(limits.requests, limits.per)
+        self._unverifying = Window(limits.requests - limits.reserved - limits.for_verifying, limits.per)
         self._bars = Window(BARS_REQUESTS, BARS_PER)
-        self._hold_until = 0.0
+        self._held_until = dict.fromkeys(Lane, 0.0)
         self._hold = 0.0
         self._refused = 0
 
-    def wait(self, lane: Lane, now: float, *, bars: bool = False) -> float:
-        """Seconds this request must wait; 0 means it may go now (`take` it then).
-
-        After a 429 everything but a protective call stands back: those are never blocked by what
-        was learnt, only by the window itself.
-        """
-        keep = 0 if lane is Lane.PROTECTIVE else self.limits.reserved
-        wait = self._all.wait(now, keep)
-        if lane is not Lane.PROTECTIVE:
-            wait = max(wait, self._hold_until - now)
+    def wait(self, lane: Lane, now: float, *, bars: bool = False, wanted: int = 1) -> float:
+        """Seconds this request (or so many) must wait; 0 means it may go now (`take` it then)."""
+        wait = max(0.0, self._held_until[lane] - now)
+        if lane.rationed:
+            wait = max(wait, self._all.wait(now, self.limits.reserved, wanted))
+        if lane > Lane.VERIFY:
+            wait = max(wait, self._unverifying.wait(now, 0, wanted))
         return max(wait, self._bars.wait(now)) if bars else wait
 
-    def take(self, now: float, *, bars: bool = False) -> None:
+    def take(self, lane: Lane, now: float, *, bars: bool = False) -> None:
         self._all.take(now)
+        if lane > Lane.VERIFY:
+            self._unverifying.take(now)
         if bars:
             self._bars.take(now)
 
-    def learn(self, now: float, retry_after: float | None) -> float:
-        """The gateway answered 429: stand back for what it said, else twice as long as last time."""
+    def learn(self, lane: Lane, now: float, retry_after: float | None) -> float:
+        """A request of this lane was answered 429: its lane and those after it stand back.
+
+        For what the gateway said; else reads twice as long as last time, a protective call for its pace.
+        The seconds for which reads do.
+        """
         self._refused += 1
-        again = self._hold * 2 if now < self._hold_until + self._hold else FIRST_HOLD
+        reads_until = self._held_until[Lane.REST]
+        again = self._hold * 2 if now < reads_until + self._hold else FIRST_HOLD
         self._hold = min(LONGEST_HOLD, retry_after if retry_after is not None else again)
-        self._hold_until = max(self._hold_until, now + self._hold)
+        for each in Lane:
+            if each >= min(lane, Lane.VERIFY):  # reads stand back together
+                wait = PACE if retry_after is None and not each.rationed else self._hold
+                self._held_until[each] = max(self._held_until[each], now + wait)
         return self._hold
 
     def view(self, now: float, waiting: int) -> BudgetView:
@@ -119,7 +145,7 @@ class Budget:
             reserved=self.limits.reserved,
             waiting=waiting,
             refused=self._refused,
-            hold_s=max(0.0, self._hold_until - now),
+            hold_s=max(0.0, self._held_until[Lane.REST] - now),
         )
 
 

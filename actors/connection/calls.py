@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 
 from actors.address import Address
@@ -14,8 +15,6 @@ from actors.messages import Call, Called, Outcome
 
 REMEMBERED = 1_000
 """Answered calls whose repeat is recognised by its id."""
-QUIET_S = 0.02
-"""Seconds without a call after which reads go on."""
 HELD_UP_S = 0.1
 """Seconds that reads stand back for calls at most: an account of which calls get no answer must be read."""
 
@@ -34,21 +33,29 @@ class Calls:
         self._authorised = authorised
         self._under_way: dict[str, tuple[asyncio.Task[Answer], list[Address]]] = {}
         self._answered: OrderedDict[str, Called] = OrderedDict()
-        self._quiet_at = 0.0
+        self._ended_at = 0.0
+        self._idle: asyncio.Future[None] | None = None
         self._log = get_logger("riskd.connection")
 
-    async def quiet(self) -> None:
-        """Wait, for a moment at most, until no call is under way or was just now.
+    async def quiet(self, after: float) -> None:
+        """Wait, for a moment at most, until no call is under way nor was within the last `after` seconds.
 
         A read beside a close takes the loop from it, and shows an account in the middle of a change.
         """
+        if not self._under_way and self._ended_at + after <= asyncio.get_running_loop().time():
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HELD_UP_S):
+                await self._until_quiet(after)
+
+    async def _until_quiet(self, after: float) -> None:
         loop = asyncio.get_running_loop()
-        given_up = loop.time() + HELD_UP_S
-        while (now := loop.time()) < given_up:
-            quiet_at = now + QUIET_S if self._under_way else self._quiet_at
-            if quiet_at <= now:
-                return
-            await asyncio.sleep(min(quiet_at, given_up) - now)
+        while self._under_way or self._ended_at + after > loop.time():
+            if self._under_way:
+                self._idle = self._idle if self._idle and not self._idle.done() else loop.create_future()
+                await asyncio.shield(self._idle)
+            else:
+                await asyncio.sleep(self._ended_at + after - loop.time())
 
     def start(self, call: Call, reply_to: Address) -> None:
         """Send the call; a repeated id is not sent again but gets the answer of the first."""
@@ -81,7 +88,9 @@ class Calls:
 
     def _done(self, call: Call, task: asyncio.Task[Answer]) -> None:
         _, asking = self._under_way.pop(call.id)
-        self._quiet_at = asyncio.get_running_loop().time() + QUIET_S
+        self._ended_at = asyncio.get_running_loop().time()
+        if not self._under_way and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
         called = self._called(call, task)
         self._answered[call.id] = called
         if len(self._answered) > REMEMBERED:

@@ -15,10 +15,10 @@ import contextlib
 import random
 
 from actors.clock import Clock
-from actors.connection.budget import Lane, reconcile_interval
 from actors.connection.calls import Calls
 from actors.connection.generation import Generation, GenerationEars
 from actors.connection.ingest import Ingest
+from actors.connection.listing import Listing
 from actors.connection.login import DENIED_FOR, Login
 from actors.connection.options import Options, Outlets
 from actors.connection.port import (
@@ -30,15 +30,14 @@ from actors.connection.port import (
     NoAnswer,
     Unauthorized,
 )
-from actors.connection.reads import REQUESTS_EACH, Failure, Reads, Spawn
+from actors.connection.reads import Failure, Kind, Reads, Spawn
 from actors.connection.records import Records
 from actors.connection.roster import Roster
+from actors.connection.rounds import Rounds
 from actors.connection.translate import Malformed
 from actors.logs import get_logger
 from actors.messages import (
     AccountId,
-    AccountReport,
-    AccountsFound,
     Alert,
     BrokerSnapshot,
     ContractId,
@@ -51,10 +50,6 @@ SETTLED_AFTER = 2.0
 """A generation that lived this long was not one of a series of failures."""
 REST_FAILURES = 2
 """Reads in a row without answer before REST counts as lost."""
-READ_TRIES = 5
-WHOLE_EVERY = 60.0
-"""Seconds between two steady reads of the whole trading day; the others read the last minutes."""
-PRICE_EVERY = 5.0
 MALFORMED_READ_EVERY = 1.0
 
 
@@ -96,17 +91,19 @@ class Keeper:
             failed=self._read_failed,
             quiet=self.calls.quiet,
         )
+        self._rounds = Rounds(
+            gateway, options, clock, spawn, self.login, self.roster, self.ingest, self.records, self.reads
+        )
+        self._listing = Listing(
+            gateway, clock, self.login, self.ingest, self.records, outlets.tree, options.check_every
+        )
         self._generation = Generation(0)
         self._coming: Generation | None = None
         self._logged_in_again = asyncio.Event()
-        self._steady_every = options.reconcile_every
         self._rest_failures = REST_FAILURES
         self._last_read = 0.0
         self._malformed = 0
         self._malformed_read_due = 0.0
-        self._accounts_due = 0.0
-        self._found: tuple[AccountReport, ...] = ()
-        self._price_asked: dict[ContractId, float] = {}
 
     # ------------------------------------------------------------ commands
 
@@ -133,7 +130,7 @@ class Keeper:
             if generation is not None and generation.open:
                 self._spawn(self._follow(generation), "follow")
 
-    def read_account(self, account: AccountId, why: str, protective: bool) -> None:
+    def read_account(self, account: AccountId, why: str, verify: bool) -> None:
         guarded = self.roster.find(account)
         if guarded is not None and why == REBORN:
             guarded.told = None
@@ -141,13 +138,10 @@ class Keeper:
                 guarded.address.tell(told)
             self.ingest.repeat(account)
             self._publish()
-        self._spawn(self._read_until(account, why, protective), f"read:{account}")
+        self._rounds.read(account, why, Kind.VERIFY if verify else Kind.ACCOUNT)
 
     def read_price(self, contract: ContractId) -> None:
-        now = self._clock.mono()
-        if now - self._price_asked.get(contract, now - PRICE_EVERY) >= PRICE_EVERY:
-            self._price_asked[contract] = now
-            self._spawn(self._price(contract), f"price:{contract}")
+        self._rounds.price(contract)
 
     def drop_link(self, why: str) -> None:
         self._generation.end(why)
@@ -160,7 +154,7 @@ class Keeper:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._generations(), name="generations")
-                group.create_task(self._steady(), name="steady")
+                group.create_task(self._rounds.steady(), name="steady")
                 group.create_task(self._housekeep(), name="housekeep")
         finally:
             self._generation.end("the connection was closed")
@@ -198,11 +192,12 @@ class Keeper:
         """One generation, from the login to the last read; raises where it cannot be."""
         try:
             await self.login.once()
-            await self._list_accounts()
+            await self._listing.read()
         except NoAnswer:
             self._rest_failures = max(self._rest_failures, REST_FAILURES)
             raise
-        self._accounts_told()
+        self._rest_failures = 0
+        self._listing.tell()
         coming = Generation(self._generation.number + 1)
         ears = GenerationEars(coming, self.ingest, self)
         coming.hubs = await self.login.authorised(lambda: self.gateway.open_hubs(ears))
@@ -249,47 +244,15 @@ class Keeper:
 
     # ------------------------------------------------------------ accounts
 
-    async def _list_accounts(self) -> None:
-        accounts = await self.login.authorised(lambda: self.gateway.accounts(Lane.RECONCILE))
-        self._rest_failures = 0
-        self._accounts_due = self._clock.mono() + self._options.check_every
-        self._found = accounts
-        for account in accounts:
-            self.ingest.accounts[account.id] = account
-        self.records.live = bool(accounts) and all(each.simulated is False for each in accounts)
-
-    def _accounts_told(self) -> None:
-        self._outlets.tree.tell(AccountsFound(self._found))
-
-    async def _check_accounts(self) -> None:
-        """`canTrade` by REST; the next read of each account carries it."""
-        before = {each.id for each in self._found}
-        try:
-            await self._list_accounts()
-        except (GatewayError, Malformed) as error:
-            self._log.warning("gateway.accounts_not_listed", reason=str(error))
-            return
-        if {each.id for each in self._found} != before:
-            self._accounts_told()
-
     async def _join(self, account: AccountId, generation: Generation) -> None:
         """Subscribe the account's events, then read it. A refused read leaves only this account blind."""
         if not await generation.subscribe(account, self._clock.mono):
             self.lost()
             return
-        outcome = await self.reads.ask(account, f"generation {generation.number}")
+        outcome = await self.reads.ask(account, f"generation {generation.number}", Kind.JOIN)
         if isinstance(outcome, NoAnswer | Unauthorized):
             generation.end(f"cannot read account {account}: {outcome}")
             self.lost()
-
-    async def _read_until(self, account: AccountId, why: str, protective: bool) -> None:
-        """Read on demand, a few times where no answer comes; after that the steady reads go on."""
-        for pause in BACK_OFF[:READ_TRIES]:
-            await asyncio.sleep(pause)
-            outcome = await self.reads.ask(account, why, protective=protective)
-            if isinstance(outcome, BrokerSnapshot) or account not in self.roster:
-                return
-        self._log.warning("gateway.account_not_read_on_demand", account=account, why=why)
 
     def _arrived(self, snapshot: BrokerSnapshot) -> None:
         self._last_read = snapshot.finished_mono
@@ -299,11 +262,11 @@ class Keeper:
             return
         self.ingest.let_go()
         guarded.address.tell(snapshot)
-        guarded.due = max(guarded.due, snapshot.finished_mono + self._steady_every)
+        self._rounds.arrived(snapshot)
         for contract in {p.contract for p in snapshot.positions} | {o.contract for o in snapshot.orders}:
             self.ingest.saw(contract)
         for generation in (self._generation, self._coming):
-            if generation is not None:
+            if generation is not None and snapshot.fills_read:
                 generation.note(snapshot)
         self._publish()
 
@@ -317,37 +280,10 @@ class Keeper:
             if self._rest_failures == REST_FAILURES:
                 self.drop_link(f"REST does not answer: {error}")
 
-    async def _steady(self) -> None:
-        """The steady read of every account: what the stream missed, and whether REST is alive."""
-        while True:
-            now, guarded = self._clock.mono(), self.roster.all()
-            self._steady_every = every = reconcile_interval(
-                self._options.reconcile_every, max(1, len(guarded)), REQUESTS_EACH, self._options.limits
-            )
-            for each in guarded:
-                if now >= each.due and self.login.in_force:
-                    whole = now >= each.whole_due
-                    each.due = now + every
-                    each.whole_due = now + WHOLE_EVERY if whole else each.whole_due
-                    self.reads.ask(each.account, "steady", whole=whole)
-            await asyncio.sleep(min(every, 0.5) / 2)
-
-    # ------------------------------------------------------------ prices
-
     async def _follow(self, generation: Generation) -> None:
         await generation.follow(self.ingest.wanted)
         if generation.over.is_set():
             self.lost()
-
-    async def _price(self, contract: ContractId) -> None:
-        live = self.records.live
-        try:
-            price = await self.login.authorised(lambda: self.gateway.newest_price(contract, live))
-        except (GatewayError, Malformed) as error:
-            self._log.info("gateway.price_not_read", contract=contract, reason=str(error))
-            return
-        if price is not None:
-            self.ingest.read_price(contract, price, self._clock.mono())
 
     # ------------------------------------------------------------ what goes wrong
 
@@ -374,22 +310,18 @@ class Keeper:
         self._malformed_read_due = now + MALFORMED_READ_EVERY
         self._log.error("gateway.payload_not_read", reason=str(error), count=self._malformed)
         self._alert("warning", f"malformed/{error.what}", f"The gateway sent something unreadable: {error}")
-        self._read_everything("malformed event")
+        self._rounds.read_all("malformed event")
         # What is malformed within this second is covered by one more read at its end.
         asyncio.get_running_loop().call_later(MALFORMED_READ_EVERY, self._read_once_more, self._malformed)
 
     def _read_once_more(self, counted: int) -> None:
         if self._malformed > counted:
-            self._read_everything("malformed events")
-
-    def _read_everything(self, why: str) -> None:
-        for guarded in self.roster.all():
-            self._spawn(self._read_until(guarded.account, why, False), f"read:{guarded.account}")
+            self._rounds.read_all("malformed events")
 
     def logged_out(self) -> None:
         """`GatewayLogout` is undocumented: ask whether the token still holds; a 401 does the rest."""
         self._alert("warning", "logout", "The gateway announced a logout; the login is being checked.")
-        self._spawn(self._check_accounts(), "accounts")
+        self._spawn(self._listing.check(), "accounts")
 
     def _denied(self, error: LoginDenied) -> None:
         self.roster.reason = str(error)
@@ -414,11 +346,11 @@ class Keeper:
             await asyncio.sleep(0.5)
             now = self._clock.mono()
             self._listen_for_silence(now)
-            if self.login.in_force and now >= self._accounts_due:
-                self._accounts_due = now + self._options.check_every
-                self._spawn(self._check_accounts(), "accounts")
+            if self.login.in_force and self._listing.is_due(now):
+                self._spawn(self._listing.check(), "accounts")
             self.records.refresh(now)
             self._post()
+            self._outlets.board.post(("traffic",), self.gateway.traffic())
 
     def _listen_for_silence(self, now: float) -> None:
         generation = self._generation

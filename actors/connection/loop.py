@@ -90,8 +90,8 @@ class GatewayLoop:
     def watch(self, account: AccountId, contracts: tuple[ContractId, ...]) -> None:
         self._to_keeper(lambda keeper: keeper.watch(account, contracts))
 
-    def read_account(self, account: AccountId, why: str, protective: bool) -> None:
-        self._to_keeper(lambda keeper: keeper.read_account(account, why, protective))
+    def read_account(self, account: AccountId, why: str, verify: bool) -> None:
+        self._to_keeper(lambda keeper: keeper.read_account(account, why, verify))
 
     def read_price(self, contract: ContractId) -> None:
         self._to_keeper(lambda keeper: keeper.read_price(contract))

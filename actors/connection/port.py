@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from actors.address import Address
 from actors.connection.budget import BudgetView, Lane
+from actors.connection.traffic import Traffic
 from actors.connection.translate import Listed, Malformed, Prices
 from actors.messages import (
     AccountId,
@@ -39,6 +40,10 @@ class GatewayError(Exception):
 
 class NoAnswer(GatewayError):
     """Timeout, refused or dropped socket, 5xx, or an answer that is no JSON: nothing is known."""
+
+
+class Unavailable(NoAnswer):
+    """Not asked: the endpoint failed so often that it is left alone for a while (`breaker`)."""
 
 
 class Unauthorized(GatewayError):
@@ -189,7 +194,15 @@ class Gateway(Protocol):
         """Send an acting call once. Whatever is not a clear answer is Answer(unknown)."""
         ...
 
+    async def ready(self, lane: Lane, requests: int) -> None:
+        """Wait until so many requests of this lane could go out one after the other."""
+        ...
+
     def budget(self) -> BudgetView: ...
+
+    def traffic(self) -> Traffic:
+        """Requests so far, and the endpoints that are left alone."""
+        ...
 
     async def close(self) -> None: ...
 

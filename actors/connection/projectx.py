@@ -5,8 +5,7 @@ SDK is pinned and a canary test watches it), because the public methods lose err
 429 and retry on their own; and its `AsyncHubConnection`, one pair per generation with our handlers only.
 Its managers, event bus, realtime client and limiter are not used.
 
-The HTTP status and Retry-After, which the SDK's errors hide, are read by a response hook of httpx into
-the exchange that the calling task carries in its context.
+How one request is sent and what its answer means is `exchange`; here is what is asked.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import asyncio
 import contextlib
 import math
 import os
-from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote as url_quote
@@ -27,6 +24,7 @@ import httpx
 from actors.clock import Clock
 from actors.connection import codes, quiet, requests, translate
 from actors.connection.budget import DEFAULT_LIMITS, BudgetView, Lane, Limits
+from actors.connection.exchange import Exchange, note_response
 from actors.connection.hubs import HubPair
 from actors.connection.lanes import Gate
 from actors.connection.port import (
@@ -42,8 +40,8 @@ from actors.connection.port import (
     Unauthorized,
 )
 from actors.connection.requests import Body
+from actors.connection.traffic import Traffic
 from actors.connection.translate import Listed, Malformed, Unmeasurable
-from actors.logs import get_logger
 from actors.messages import (
     AccountId,
     AccountReport,
@@ -88,24 +86,6 @@ class ProjectXSettings:
     limits: Limits = DEFAULT_LIMITS
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """What the response hook saw of one request."""
-
-    status: int | None = None
-    retry_after: str | None = None
-
-
-_exchange: ContextVar[_Exchange | None] = ContextVar("riskd_exchange", default=None)
-
-
-async def _note_response(response: httpx.Response) -> None:
-    exchange = _exchange.get()
-    if exchange is not None:
-        exchange.status = response.status_code
-        exchange.retry_after = response.headers.get("Retry-After")
-
-
 class ProjectXGateway:
     """`port.Gateway` on the SDK. Create and use it on the gateway loop only."""
 
@@ -130,14 +110,15 @@ class ProjectXGateway:
         self._hooked = False
         self._sessions = 0
         self._generations = 0
-        self._log = get_logger("riskd.connection")
+        errors = (ProjectXError, httpx.HTTPError, ValueError)
+        self._exchange = Exchange(self._execute, self._gate, clock, settings.request_timeout, errors)
 
     # ------------------------------------------------------------ session
 
     async def login(self) -> Session:
         body = {"userName": self._settings.username, "apiKey": self._settings.api_key}
         try:
-            answer = await self._ask("/Auth/loginKey", body, Lane.PROTECTIVE, codes.LOGIN)
+            answer = await self._exchange.ask("/Auth/loginKey", body, Lane.LOGIN, codes.LOGIN)
         except Unauthorized as error:
             raise LoginDenied("cannot log in: HTTP 401. Check user name and key.", None) from error
         except Refused as error:
@@ -148,7 +129,7 @@ class ProjectXGateway:
 
     async def renew(self) -> Session:
         try:
-            answer = await self._ask("/Auth/validate", None, Lane.PROTECTIVE, codes.VALIDATE)
+            answer = await self._exchange.ask("/Auth/validate", None, Lane.LOGIN, codes.VALIDATE)
         except (Unauthorized, Refused):
             return await self.login()
         return self._accept(requests.token_of(answer, "newToken"))
@@ -160,7 +141,7 @@ class ProjectXGateway:
         return Session(self._sessions, life.total_seconds())
 
     async def accounts(self, lane: Lane) -> tuple[AccountReport, ...]:
-        answer = await self._ask("/Account/search", {"onlyActiveAccounts": True}, lane, codes.SEARCH)
+        answer = await self._exchange.ask("/Account/search", {"onlyActiveAccounts": True}, lane, codes.SEARCH)
         return tuple(translate.account(row) for row in translate.rows_of(answer, "accounts"))
 
     # ------------------------------------------------------------ hubs
@@ -188,11 +169,12 @@ class ProjectXGateway:
     # ------------------------------------------------------------ reads
 
     async def positions(self, account: AccountId, lane: Lane) -> tuple[PositionReport, ...]:
-        answer = await self._ask("/Position/searchOpen", {"accountId": account}, lane, codes.SEARCH)
+        answer = await self._exchange.ask("/Position/searchOpen", {"accountId": account}, lane, codes.SEARCH)
         return tuple(translate.position(row) for row in translate.rows_of(answer, "positions"))
 
     async def orders(self, account: AccountId, lane: Lane) -> tuple[Order, ...]:
-        answer = await self._ask("/Order/v2/query", requests.open_orders(account), lane, codes.SEARCH)
+        body = requests.open_orders(account)
+        answer = await self._exchange.ask("/Order/v2/query", body, lane, codes.SEARCH)
         rows = tuple(translate.order(row) for row in translate.rows_of(answer, "orders"))
         if requests.more_than(answer, len(rows)):
             # Whether an offset counts rows or pages is not documented; the other search has no pages.
@@ -200,18 +182,18 @@ class ProjectXGateway:
         return rows
 
     async def open_orders(self, account: AccountId, lane: Lane) -> tuple[Order, ...]:
-        answer = await self._ask("/Order/searchOpen", {"accountId": account}, lane, codes.SEARCH)
+        answer = await self._exchange.ask("/Order/searchOpen", {"accountId": account}, lane, codes.SEARCH)
         return tuple(translate.order(row) for row in translate.rows_of(answer, "orders"))
 
     async def fills(self, account: AccountId, since: datetime, lane: Lane) -> tuple[Fill, ...]:
         body = {"accountId": account, "startTimestamp": requests.stamp(since)}
-        answer = await self._ask("/Trade/search", body, lane, codes.SEARCH)
+        answer = await self._exchange.ask("/Trade/search", body, lane, codes.SEARCH)
         return tuple(translate.fill(row) for row in translate.rows_of(answer, "trades"))
 
     async def contract(self, contract: ContractId) -> Contract:
         body = {"contractId": contract}
         try:
-            answer = await self._ask("/Contract/searchById", body, Lane.RECONCILE, codes.CONTRACT)
+            answer = await self._exchange.ask("/Contract/searchById", body, Lane.RECONCILE, codes.CONTRACT)
         except Refused as error:
             if error.code == 1:
                 raise NotKnown(f"the gateway does not know {contract}") from error
@@ -223,12 +205,12 @@ class ProjectXGateway:
 
     async def search_contracts(self, text: str, live: bool) -> tuple[Listed, ...]:
         body = {"searchText": text, "live": live}
-        answer = await self._ask("/Contract/search", body, Lane.REST, codes.SEARCH)
+        answer = await self._exchange.ask("/Contract/search", body, Lane.REST, codes.SEARCH)
         return requests.listed(translate.rows_of(answer, "contracts"))
 
     async def newest_price(self, contract: ContractId, live: bool) -> float | None:
-        body = requests.newest_bar(contract, live, self._clock.wall())
-        answer = await self._ask("/History/retrieveBars", body, Lane.RECONCILE, codes.BARS, bars=True)
+        body, lane = requests.newest_bar(contract, live, self._clock.wall()), Lane.RECONCILE
+        answer = await self._exchange.ask("/History/retrieveBars", body, lane, codes.BARS, bars=True)
         return translate.newest_close(answer)
 
     # ------------------------------------------------------------ acting
@@ -236,12 +218,13 @@ class ProjectXGateway:
     async def act(self, call: Call) -> Answer:
         endpoint, body = requests.of_call(call)
         lane = Lane.PROTECTIVE if call.protective else Lane.RECONCILE
-        waited = await self._gate.enter(lane)
         sent_at, sent = self._clock.wall(), self._clock.mono()
         order: OrderId | None = None
         code: int | None = None
         try:
-            answer = await self._send(endpoint, body, lane, waited)
+            waited = await self._exchange.slot(lane)
+            sent_at, sent = self._clock.wall(), self._clock.mono()
+            answer = await self._exchange.send(endpoint, body, lane, waited)
         except (NoAnswer, RateLimited, Malformed, Refused) as error:
             outcome, text = Outcome.UNKNOWN, str(error)
         else:
@@ -251,81 +234,25 @@ class ProjectXGateway:
 
     # ------------------------------------------------------------ one request
 
-    async def _ask(
-        self,
-        endpoint: str,
-        body: Body | None,
-        lane: Lane,
-        table: dict[int, codes.Code],
-        *,
-        bars: bool = False,
-    ) -> Mapping[str, object]:
-        """One read, in its lane; raises Refused with the code where the gateway says no."""
-        waited = await self._gate.enter(lane, bars=bars)
-        answer = await self._send(endpoint, body, lane, waited)
-        if answer.get("success") is True:
-            return answer
-        entry, text = codes.failure(table, requests.code_of(answer), requests.said(answer))
-        raise Refused(f"{endpoint[1:]} refused: {text} ({entry.name})", requests.code_of(answer))
-
-    async def _send(
-        self, endpoint: str, body: Body | None, lane: Lane, waited: float
-    ) -> Mapping[str, object]:
-        """Send one request once. At the timeout the waiting ends, the request itself is never cancelled."""
+    async def _execute(self, endpoint: str, body: Body | None) -> object:
         if not self._hooked:
             await self._hook()
-        exchange = _Exchange()
-        _exchange.set(exchange)
-        began = self._clock.mono()
-        outcome = "answered"
-        try:
-            async with asyncio.timeout(self._settings.request_timeout):
-                # retry_count 1: no token refresh and no second attempt inside the SDK
-                answer = await self._client._execute_http_request("POST", endpoint, data=body, retry_count=1)
-        except TimeoutError as error:
-            outcome = "timeout"
-            raise NoAnswer(f"no answer within {self._settings.request_timeout:g} s") from error
-        except (ProjectXError, httpx.HTTPError, ValueError) as error:
-            outcome = type(error).__name__
-            raise self._failure(exchange, error) from error
-        finally:
-            self._log.debug(
-                "gateway.request",
-                endpoint=endpoint[1:],
-                lane=lane.name.lower(),
-                wait_ms=round(waited * 1e3, 2),
-                ms=round((self._clock.mono() - began) * 1e3, 2),
-                outcome=outcome,
-                status=exchange.status,
-            )
-        if not isinstance(answer, dict):
-            raise Malformed(f"answer of {endpoint[1:]}", "no JSON object")
-        return answer
-
-    def _failure(self, exchange: _Exchange, error: Exception) -> Exception:
-        match exchange.status:
-            case 401:
-                return Unauthorized("HTTP 401: the token is not accepted")
-            case 429:
-                wait = self._gate.learn(requests.retry_after(exchange.retry_after))
-                return RateLimited(f"HTTP 429: too many requests; reads stand back for {wait:g} s", wait)
-            case None:
-                cause = error.__cause__ or error
-                return NoAnswer(f"no connection: {type(cause).__name__}")
-            case status if status < 300:
-                return Malformed("answer", f"HTTP {status} that is no JSON")
-            case status if 400 <= status < 500:
-                return Refused(f"HTTP {status}", None)
-            case status:
-                return NoAnswer(f"HTTP {status}")
+        # retry_count 1: no token refresh and no second attempt inside the SDK
+        return await self._client._execute_http_request("POST", endpoint, data=body, retry_count=1)
 
     async def _hook(self) -> None:
         client = await self._client._ensure_client()
-        client.event_hooks = {"request": [], "response": [_note_response]}
+        client.event_hooks = {"request": [], "response": [note_response]}
         self._hooked = True
+
+    async def ready(self, lane: Lane, requests: int) -> None:
+        await self._gate.ready(lane, requests)
 
     def budget(self) -> BudgetView:
         return self._gate.view()
+
+    def traffic(self) -> Traffic:
+        return self._exchange.traffic()
 
     async def close(self) -> None:
         self._gate.close()

@@ -196,7 +196,7 @@ class EnforcementActor(Actor):
         self._plan = done.plan
         for effect in done.after:
             if isinstance(effect, AskRead):
-                self._read(effect.why)
+                self._read(effect.why, verify=True)
         if done.changed:
             self._decide(done.after)
             self._show()
@@ -225,10 +225,8 @@ class EnforcementActor(Actor):
             self._triggered(done)
             self._hold()
 
-    def _read(self, why: str) -> None:
-        # Not in the protective lane: thirty verifications in a minute would use up the slots that are
-        # kept for the thirty-first close (measured: it waited five seconds).
-        self.send(self._to.connection, ReadAccount(self._account, why))
+    def _read(self, why: str, *, verify: bool = False) -> None:
+        self.send(self._to.connection, ReadAccount(self._account, why, verify))
 
     def _triggered(self, done: Done) -> None:
         for call in done.calls:

@@ -158,7 +158,7 @@ class RuleActor(Actor):
         mono = snapshot.now.mono
         if judged.wants_read is not None and mono - self._asked_mono >= READ_AGAIN_S:
             self._asked_mono = mono
-            self.send(self._to.connection, ReadAccount(self._account, judged.wants_read, protective=True))
+            self.send(self._to.connection, ReadAccount(self._account, judged.wants_read, verify=True))
 
     def _show(self, *, breached: bool) -> None:
         view = RuleView(

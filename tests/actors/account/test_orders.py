@@ -104,6 +104,17 @@ def test_stop_whose_trade_never_comes_is_settled_by_the_next_read() -> None:
     assert not state.filling
 
 
+def test_verification_that_still_shows_the_position_leaves_the_stop_waiting_for_its_trade() -> None:
+    broker, state = desk()
+    state, _ = told(state, broker.snapshot(1000.2), OrderChanged(stop(3, OrderStatus.FILLED, at=2), 1001.0))
+    verification = msgspec.structs.replace(broker.snapshot(1002.0), fills=(), fills_read=False)
+
+    state, shown = told(state, verification)
+
+    assert shown == [(3, 3)]
+    assert state.filling
+
+
 def test_read_that_began_before_the_stop_filled_does_not_bring_it_back_or_forget_it() -> None:
     broker, state = desk()
     before = broker.snapshot(1000.8)

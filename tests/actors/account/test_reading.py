@@ -333,3 +333,34 @@ def test_read_wakes_those_who_wait_for_reads_and_whom_it_concerns(read, wakes) -
 
 def test_first_word_on_the_account_itself_wakes_who_asked_for_it() -> None:
     assert Wake.ACCOUNT in step(start(), a_read()).changed
+
+
+# ------------------------------------------------------------------------------ verifications
+
+
+def verified(mono: float, **sizes: int) -> BrokerSnapshot:
+    """Orders and positions alone, as they are read to see whether the account complies."""
+    return msgspec.structs.replace(a_read(mono=mono, **sizes), fills_read=False)
+
+
+def test_verification_that_shows_what_was_booked_counts_as_a_read() -> None:
+    state = after(start(), a_read(mono=900.0), *told(a_fill(2, 1)))
+    new = step(state, verified(1001.0, MNQ=2))
+    assert new.state.read_mono == 1001.0
+    assert new.state.book == state.book
+    assert new.read is None
+
+
+@pytest.mark.parametrize("held", [{}, {"MNQ": 3}, {"MNQ": -2}, {"MNQ": 2, "ES": 1}])
+def test_verification_that_shows_something_else_is_no_read_and_has_everything_read(
+    held: dict[str, int],
+) -> None:
+    state = after(start(), a_read(mono=900.0), *told(a_fill(2, 1)))
+    new = step(state, verified(1001.0, **held))
+    assert new.state == state
+    assert new.read is not None
+
+
+def test_verification_is_no_beginning_without_fills_nothing_is_known_of_the_day() -> None:
+    state = start()
+    assert step(state, verified(1001.0)).state == state

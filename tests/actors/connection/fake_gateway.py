@@ -22,6 +22,7 @@ from actors.connection.port import (
     Session,
     Unauthorized,
 )
+from actors.connection.traffic import Traffic
 from actors.connection.translate import Listed, Prices
 from actors.messages import (
     AccountId,
@@ -179,12 +180,17 @@ class FakeGateway:
         return pair
 
     async def positions(self, account: AccountId, lane: Lane) -> tuple[PositionReport, ...]:
-        if ("positions", lane) in self.held_up:
-            await self.held_up["positions", lane].wait()
+        await self._hold_up("positions", lane)
         self._authorised("positions")
         return tuple(self.held.values())
 
+    async def _hold_up(self, what: str, lane: Lane) -> None:
+        if (what, lane) in self.held_up:
+            self.asked.append(f"waits for {what}")
+            await self.held_up[what, lane].wait()
+
     async def orders(self, account: AccountId, lane: Lane) -> tuple[Order, ...]:
+        await self._hold_up("orders", lane)
         self._authorised("orders")
         return tuple(self.working.values())
 
@@ -246,6 +252,12 @@ class FakeGateway:
             call.limit_price, call.stop_price, None, call.tag,
         )  # fmt: skip
         return number
+
+    async def ready(self, lane: Lane, requests: int) -> None:
+        del lane, requests
+
+    def traffic(self) -> Traffic:
+        return Traffic()
 
     def budget(self) -> BudgetView:
         return BudgetView(len(self.asked), 200, 60.0, 40, 0, 0, 0.0)

@@ -97,8 +97,8 @@ def test_actor_hands_its_messages_to_the_loop(stage: Stage) -> None:
     assert stage.account.wait_latest(MNQ, Quoted).last == 19_000.0
     wait_for(lambda: stage.fake.pairs[-1].contracts == {MNQ})
     stage.fake.asked.clear()
-    tell(ReadAccount(A, "asked", protective=True))
-    wait_for(lambda: stage.fake.asked.count("positions") == 2)
+    tell(ReadAccount(A, "asked", verify=True))
+    wait_for(lambda: stage.fake.asked == ["orders", "positions"])
     tell(UnguardAccount(A))
     wait_for(lambda: stage.fake.pairs[-1].accounts == set())
 

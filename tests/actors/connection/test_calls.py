@@ -36,7 +36,7 @@ async def as_it_is[T](request: Callable[[], Awaitable[T]]) -> T:
 async def waited(calls: Calls) -> float:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await calls.quiet()
+    await calls.quiet(0.02)
     return loop.time() - began
 
 
@@ -53,12 +53,13 @@ def test_a_read_stands_back_until_the_call_was_answered() -> None:
         await gateway.login()
         calls = Calls(gateway, CLOCK, as_it_is)
         calls.start(CLOSE, inbox)
-        reading = asyncio.create_task(calls.quiet())
+        reading = asyncio.create_task(calls.quiet(0.0))
         await asyncio.sleep(0)
         assert not reading.done()
         gateway.let.set()
         await reading
         assert len(inbox.messages) == 1
+        assert await waited(calls) > 0
 
     asyncio.run(play())
 

@@ -15,7 +15,7 @@ from actors.clock import SystemClock
 from actors.connection.budget import Lane
 from actors.connection.generation import Generation, GenerationEars
 from actors.connection.ingest import Ingest
-from actors.connection.port import GatewayError, NoAnswer, RateLimited, Refused, Unauthorized
+from actors.connection.port import GatewayError, NoAnswer, RateLimited, Refused, Unauthorized, Unavailable
 from actors.connection.records import front_month
 from actors.connection.translate import Listed, Malformed
 from actors.messages import (
@@ -153,19 +153,51 @@ class NoTrouble:
     def lost(self) -> None: ...
 
 
-def test_read_that_began_before_one_already_told_is_dropped(fake: FakeGateway) -> None:
+def test_full_read_overtaken_by_a_verification_brings_its_fills_and_nothing_older(fake: FakeGateway) -> None:
+    with kept(fake) as bench:
+        account = bench.guard()
+        fake.trade(1)
+        account.clear()
+        release = asyncio.Event()
+        on_loop(bench, lambda: fake.held_up.update({("orders", Lane.RECONCILE): release}))
+        bench.loop.read_account(A, "old", False)
+        wait_for(lambda: fake.asked[-1] == "waits for orders")
+        fake.trade(1)
+        bench.loop.read_account(A, "new", True)
+        newer = account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "new")
+        assert not newer.fills_read
+        on_loop(bench, release.set)
+        older = account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "old")
+        assert older.started_mono < newer.started_mono
+        assert (older.positions, older.orders) == (newer.positions, newer.orders)
+
+
+def test_read_that_began_before_a_full_one_already_told_is_dropped(fake: FakeGateway) -> None:
     with kept(fake) as bench:
         account = bench.guard()
         account.clear()
         release = asyncio.Event()
-        on_loop(bench, lambda: fake.held_up.update({("positions", Lane.RECONCILE): release}))
-        bench.loop.read_account(A, "old", False)
-        bench.loop.read_account(A, "new", True)
+        on_loop(bench, lambda: fake.held_up.update({("orders", Lane.VERIFY): release}))
+        bench.loop.read_account(A, "old", True)
+        wait_for(lambda: fake.asked[-1] == "waits for orders")
+        bench.loop.read_account(A, "new", False)
         account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "new")
         on_loop(bench, release.set)
-        bench.loop.read_account(A, "newest", False)
+        bench.loop.read_account(A, "newest", True)
         account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "newest")
-        assert [snapshot.why for snapshot in account.all(BrokerSnapshot)] == ["new", "newest"]
+        whys = [snapshot.why for snapshot in account.all(BrokerSnapshot) if snapshot.why != "steady"]
+        assert whys == ["new", "newest"]
+
+
+def test_verification_reads_orders_and_then_positions_and_nothing_else(fake: FakeGateway) -> None:
+    with kept(fake) as bench:
+        account = bench.guard()
+        account.clear()
+        fake.asked.clear()
+        bench.loop.read_account(A, "complies?", True)
+        read = account.wait(BrokerSnapshot)
+        assert fake.asked[:2] == ["orders", "positions"]
+        assert (read.fills, read.fills_read) == ((), False)
 
 
 def test_positions_that_change_between_the_reads_are_read_again_until_they_agree(fake: FakeGateway) -> None:
@@ -215,13 +247,28 @@ def test_reads_asked_for_while_one_is_under_way_share_the_next(fake: FakeGateway
         assert whys in (["a, b, c, d"], ["a", "b, c, d"])
 
 
-def test_protective_read_does_not_queue_behind_a_steady_one(fake: FakeGateway) -> None:
+def test_verification_does_not_queue_behind_a_steady_read(fake: FakeGateway) -> None:
     with kept(fake) as bench:
         account = bench.guard()
         account.clear()
+        never = asyncio.Event()
+        on_loop(bench, lambda: fake.held_up.update({("positions", Lane.RECONCILE): never}))
         bench.loop.read_account(A, "slow", False)
-        bench.loop.read_account(A, "protective", True)
-        account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "protective")
+        bench.loop.read_account(A, "complies?", True)
+        account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "complies?")
+        on_loop(bench, never.set)
+
+
+def test_what_is_left_alone_keeps_nobody_from_seeing_what_is_held(fake: FakeGateway) -> None:
+    with kept(fake) as bench:
+        account = bench.guard()
+        fake.trade(2)
+        account.clear()
+        fake.fail = lambda what: Unavailable("left alone") if what == "fills" else None
+        bench.loop.read_account(A, "asked", False)
+        read = account.wait(BrokerSnapshot, lambda snapshot: snapshot.why == "asked")
+        assert ([each.size for each in read.positions], read.fills_read) == ([2], False)
+        assert account.all(LinkChanged) == []
 
 
 def test_read_without_answer_is_repeated_and_a_refused_one_is_not_an_answer(fake: FakeGateway) -> None:
