@@ -330,6 +330,14 @@ def _reducing(daemon: Daemon, armed: Armed) -> bool:
 # ------------------------------------------------------------------------------------------ admin
 
 
+@HANDLERS.on("service.uninstall", Nothing)
+async def service_uninstall(context: Call, request: Nothing) -> object:
+    """Whether the service may be removed now; the command line does it."""
+    daemon = context.parts
+    await permit_loosening(daemon.program, "service uninstall", daemon.now().wall)
+    return {"text": "the service may be removed"}
+
+
 @HANDLERS.on("down", DoStop)
 async def down(context: Call, request: DoStop) -> object:
     daemon = context.parts

@@ -268,6 +268,7 @@ COMMANDS: dict[str, Command] = {
     "flatten": Command(Access.TRADER, DoFlatten, acting=True),
     "panic": Command(Access.TRADER, DoPanic, acting=True),
     "down": Command(Access.ADMIN, DoStop, acting=True),
+    "service.uninstall": Command(Access.ADMIN, Nothing, acting=True),
     "restart": Command(Access.ADMIN, Nothing, acting=True),
     "reload": Command(Access.ADMIN, DoReload, acting=True),
     "unlock": Command(Access.ADMIN, DoUnlock, acting=True),

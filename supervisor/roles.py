@@ -119,6 +119,10 @@ class AdminSecret:
             file.write(f"scrypt1 {salt.hex()} {digest.hex()}\n")
             file.flush()
             os.fsync(file.fileno())
+            if hasattr(os, "geteuid") and os.geteuid() == 0:
+                # Root sets it for a service: the service's account must be able to read it.
+                folder = self._path.parent.stat()
+                os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
         fresh.replace(self._path)
 
 

@@ -12,6 +12,8 @@ from typing import TextIO
 
 import msgspec
 
+from ops.check import Check
+
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 STATE_STYLE = {
     "guarding": "green",
@@ -68,7 +70,13 @@ class Page:
 
     def state(self, word: str) -> str:
         """A state as its word, coloured by what it means."""
-        return self.styled(word, STATE_STYLE.get(word.lower()))
+        return self.styled(word, STATE_STYLE.get(word.strip().lower()))
+
+    def finding(self, check: Check) -> str:
+        """One line of a check-up, with the cure where it does not hold."""
+        word = {True: "ok", False: "failed", None: "note"}[check.ok]
+        cure = f" -> {check.cure}" if check.cure and check.ok is not True else ""
+        return f"  {self.state(word.ljust(6))}  {check.name}: {check.fact}{cure}"
 
     def dot(self, state: str) -> str:
         return self.styled("\u25cf" if self._can_draw else "*", STATE_STYLE.get(state))

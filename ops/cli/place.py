@@ -47,6 +47,15 @@ class Place:
         return resolve(self._home)
 
     @property
+    def named_home(self) -> bool:
+        """Whether the home was named, and is not just the system's place for a user's data."""
+        return bool(self._home or os.environ.get("RISKD_HOME"))
+
+    @property
+    def named_files(self) -> bool:
+        return bool(self.config or os.environ.get("RISKD_CONFIG"))
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The configuration files meant, in order; the last word on each key wins."""
         named = self.config or tuple(filter(None, os.environ.get("RISKD_CONFIG", "").split(os.pathsep)))

@@ -58,6 +58,7 @@ TABLE: dict[str, Entry] = {
     "doctor": Entry(
         "doctor", "doctor", ADMIN, "Check this machine and this home, with a cure for each fault"
     ),
+    "service": Entry("service", "service", ADMIN, "The guard as a service of the machine"),
     "audit": Entry("keep", "audit", ADMIN, "Verify and show the audit chain"),
     "backup": Entry("keep", "backup", ADMIN, "Make, list and restore backups of the store"),
     "export": Entry("keep", "export", ADMIN, "Write logs, history, trades or the audit to a file"),
