@@ -11,12 +11,14 @@ from datetime import datetime
 import psutil
 
 from actors.connection.link import LinkView
+from actors.connection.traffic import Traffic
 from actors.enforcement.view import EnforcementView
 from actors.messages import AccountSnapshot, Now
 from actors.persistence.queries import StoreView
 from actors.rules.registry import BuiltRule
 from actors.rules.view import RuleView
-from supervisor import answers
+from actors.timers.actor import TimersView
+from supervisor import answers, outside
 from supervisor.answers import Note, Reason
 from supervisor.arming import Armed
 from supervisor.identity import recorded
@@ -52,6 +54,7 @@ def seen(program: Program, process: Process) -> Seen:
     """One moment of the whole guard."""
     now = Now(program.clock.wall(), program.clock.mono())
     watchdog = recorded(program.home.watchdog)
+    timers = program.board.read(("timers",), TimersView)
     return Seen(
         now,
         tuple(_account(program, armed) for armed in program.armed.values()),
@@ -60,8 +63,8 @@ def seen(program: Program, process: Process) -> Seen:
         process.facts(),
         None if watchdog is None else answers.WatchdogFacts(watchdog.pid),
         holidays_known=program.calendar.covers(now.wall.date()),
-        faults=tuple(_faults(program)),
-        notes=tuple(_notes(program)),
+        faults=(*_faults(program), *outside.reasons(timers, program.board.read(("traffic",), Traffic), now)),
+        notes=(*_notes(program), *outside.notes(timers, now)),
         test_clock=process.test_clock,
         dead_letters=program.supervisor.dead_letters.count,
         latency=program.latency(),

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from actors.connection.budget import BudgetView
+from actors.connection.traffic import Traffic
 from actors.enforcement.counts import DayCounts
 from actors.tally import BOUNDS_S, Key, Spans
 from supervisor.answers import Account, Status
@@ -64,6 +65,8 @@ class Readings(Protocol):
     def counted(self) -> tuple[Counted, ...]: ...
 
     def budget(self) -> BudgetView | None: ...
+
+    def traffic(self) -> Traffic | None: ...
 
 
 class GuardCollector(Collector):
@@ -181,9 +184,9 @@ def _events(counted: Iterable[Counted]) -> Iterable[Metric]:
         for key, count in one.events.items():
             events.add_metric([one.account, *key], count)
         if one.event_age is not None:
-            _add(age, [one.account], one.event_age)
+            add_spans(age, [one.account], one.event_age)
         for rule, spans in one.evaluations.items():
-            _add(judged, [one.account, rule], spans)
+            add_spans(judged, [one.account, rule], spans)
         if one.quote_age_s is not None:
             quotes.add_metric([one.account], one.quote_age_s)
     yield from (events, age, judged, quotes)
@@ -204,7 +207,7 @@ def _enforcement(counted: Iterable[Counted]) -> Iterable[Metric]:
         for (kind, *words), count in one.enforcement.items():
             families[kind].add_metric([one.account, *words], count)
         for (kind, *words), span in one.enforcement_spans.items():
-            _add(spans[kind], [one.account, *words], span)
+            add_spans(spans[kind], [one.account, *words], span)
     yield from (*families.values(), *spans.values())
 
 
@@ -239,7 +242,8 @@ def _one_of(name: str, help_: str, words: Iterable[str], present: str) -> Metric
     return family
 
 
-def _add(family: HistogramMetricFamily, labels: list[str], spans: Spans) -> None:
+def add_spans(family: HistogramMetricFamily, labels: list[str], spans: Spans) -> None:
+    """Add one series of a histogram."""
     counts = list(accumulate(spans.buckets))
     bounds = [*map(str, BOUNDS_S), "+Inf"]
     family.add_metric(labels, list(zip(bounds, counts, strict=True)), spans.total_s)

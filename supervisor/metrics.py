@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from actors.logs import get_logger
 from supervisor.gauges import GuardCollector, Readings
+from supervisor.request_gauges import RequestCollector
 
 log = get_logger("riskd.metrics")
 
@@ -29,6 +30,7 @@ class MetricsServer:
         self._readings = readings
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(GuardCollector(readings))
+        self._registry.register(RequestCollector(readings.traffic))
 
     async def serve(
         self, port: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

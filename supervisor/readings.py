@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.connection.budget import BudgetView
+from actors.connection.traffic import Traffic
 from actors.enforcement.counts import Counts, DayCounts
 from actors.messages import AccountSnapshot
 from actors.tally import Spans, Tally
@@ -33,6 +34,9 @@ class GuardReadings(Struct, frozen=True):
 
     def budget(self) -> BudgetView | None:
         return self.program.board.read(("budget",), BudgetView)
+
+    def traffic(self) -> Traffic | None:
+        return self.program.board.read(("traffic",), Traffic)
 
     def mailboxes(self) -> tuple[Mailbox, ...]:
         return tuple(

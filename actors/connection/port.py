@@ -253,6 +253,6 @@ class ContractsLoaded(Struct, frozen=True, gc=False, tag=True):
 
 
 class DropLink(Struct, frozen=True, gc=False, tag=True):
-    """Chaos: close the hubs as if the gateway had."""
+    """Close the hubs as if the gateway had: the machine slept, or chaos."""
 
     why: str

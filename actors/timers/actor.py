@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from actors.board import Board
 from actors.clock import Clock
+from actors.connection.port import DropLink
 from actors.logs import get_logger
 from actors.messages import (
     AccountId,
@@ -93,6 +94,10 @@ class TimersView(Struct, frozen=True):
     armed: int
     jumps: int
     last_jump: str | None
+    jump_mono: float | None = None
+    """Monotonic second at which the last one was noticed."""
+    behind_s: float = 0.0
+    """Seconds by which the machine's clock is behind the gateway's, where that is too much; else 0."""
 
 
 class Registry:
@@ -120,6 +125,7 @@ class TimersState(Struct, frozen=True):
     save_at: float = 0.0
     jumps: int = 0
     last_jump: str | None = None
+    jump_mono: float | None = None
     behind: bool = False
     day: date | None = None
     """The trading day of the last look at the holiday table."""
@@ -305,15 +311,18 @@ class TimersActor(Actor):
         self._compare(wall)
 
     def _compare(self, wall: datetime) -> None:
-        gateway = self._state.trust.gateway
-        if gateway is None:
-            return
-        behind = gateway.carried(self._clock.mono()) - wall
-        if behind > BEHIND and not self._state.behind:
-            text = f"the wall clock is {behind.total_seconds():.0f} s behind the gateway; set it"
+        behind_s = self._behind_s(self._clock.mono(), wall)
+        behind = behind_s > 0
+        if behind and not self._state.behind:
+            text = f"the wall clock is {behind_s:.0f} s behind the gateway; set it"
             self._alert("error", text, "clock/behind")
-        if (behind > BEHIND) != self._state.behind:
-            self._state = replace(self._state, behind=behind > BEHIND)
+        if behind != self._state.behind:
+            self._state = replace(self._state, behind=behind)
+
+    def _behind_s(self, mono: float, wall: datetime) -> float:
+        gateway = self._state.trust.gateway
+        behind = timedelta() if gateway is None else gateway.carried(mono) - wall
+        return behind.total_seconds() if behind > BEHIND else 0.0
 
     def _notice_jump(self, now: Reading) -> None:
         before = self._state.before
@@ -322,8 +331,12 @@ class TimersActor(Actor):
             return
         text = found.text()
         log.warning("clock.jump", kind=found.kind, seconds=found.seconds)
-        self._state = replace(self._state, jumps=self._state.jumps + 1, last_jump=text, edge=None)
+        jumps = self._state.jumps + 1
+        self._state = replace(self._state, jumps=jumps, last_jump=text, jump_mono=now.mono, edge=None)
         self._alert("warning", f"{text}. The accounts are read again.", self._jump_key(found))
+        if found.slept:
+            # Sockets that slept may be dead and say nothing: live is what was read on new ones.
+            self.send(self._to.connection, DropLink(text))
         for account in self._registry.names:
             self.send(self._to.connection, ReadAccount(account, text))
 
@@ -351,6 +364,8 @@ class TimersActor(Actor):
             len(state.armed.by_key),
             state.jumps,
             state.last_jump,
+            state.jump_mono,
+            self._behind_s(now.mono, state.before.wall),
         )
         self._board.post(("timers",), view)
 

@@ -13,6 +13,10 @@ STALL_S = 3.0
 """Beats come every 50 ms; so long without one, and the machine or the program stood still."""
 
 
+SLEPT_S = 5.0
+"""A wall clock that went further ahead than this may have done so while the machine slept."""
+
+
 class JumpKind(StrEnum):
     FORWARD = "forward"
     """Set forward, or the machine slept: the wall clock went on while the monotonic one did not."""
@@ -24,6 +28,12 @@ class JumpKind(StrEnum):
 class Jump(Struct, frozen=True, gc=False):
     kind: JumpKind
     seconds: float
+
+    @property
+    def slept(self) -> bool:
+        """Connections may have died meanwhile without a word. (Where the monotonic clock counts the sleep,
+        hubs are silent for as long, and that is noticed by itself.)"""
+        return self.kind is JumpKind.FORWARD and self.seconds >= SLEPT_S
 
     def text(self) -> str:
         match self.kind:

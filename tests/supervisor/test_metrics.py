@@ -9,7 +9,9 @@ import msgspec
 import pytest
 import trio
 
+from actors.connection.breaker import Broken
 from actors.connection.budget import BudgetView
+from actors.connection.traffic import Series, Traffic
 from actors.enforcement.counts import DayCounts
 from actors.tally import Spans
 from supervisor import answers
@@ -82,6 +84,10 @@ class Seen(msgspec.Struct, frozen=True):
     def budget(self) -> BudgetView | None:
         return BudgetView(12, 200, 60.0, 40, 1, 2, 0.0)
 
+    def traffic(self) -> Traffic | None:
+        series = Series("Trade/search", "reconcile", "refused", "1", spans(0.0), spans(0.04, 0.2))
+        return Traffic((series,), (Broken("Contract/search", 6, 900.0, None, 30.0),))
+
 
 def server(status: answers.Status = STATUS, scan_age_s: float = 0.05) -> MetricsServer:
     return MetricsServer(Seen(status, scan_age_s))
@@ -121,6 +127,7 @@ def server(status: answers.Status = STATUS, scan_age_s: float = 0.05) -> Metrics
         'riskd_pnl_dollars{account="A",part="net"} -100.0',
         'riskd_attempts_total{account="A"} 3.0',
         'riskd_rules{mode="armed"} 13.0',
+        'riskd_endpoint_left_alone{endpoint="Contract/search"} 1.0',
     ],
 )
 def test_metrics_show_what_status_shows(line: str) -> None:
@@ -128,6 +135,16 @@ def test_metrics_show_what_status_shows(line: str) -> None:
 
     assert (code, kind.split(";")[0]) == (200, "text/plain")
     assert line in body.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "value"),
+    [("seconds_bucket", ',le="0.1"', 1.0), ("seconds_count", "", 2.0), ("wait_seconds_count", "", 1.0)],
+)
+def test_metrics_show_what_requests_cost(name: str, bound: str, value: float) -> None:
+    lines = server().text().splitlines()
+    words = f'code="1",endpoint="Trade/search",lane="reconcile"{bound},outcome="refused"'
+    assert f"riskd_request_{name}{{{words}}} {value}" in lines
 
 
 @pytest.mark.parametrize(

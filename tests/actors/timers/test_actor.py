@@ -12,6 +12,7 @@ import pytest
 
 from actors.board import Board
 from actors.clock import ManualClock
+from actors.connection.port import DropLink
 from actors.messages import (
     AccountId,
     Alert,
@@ -74,8 +75,8 @@ class Desk:
     def guard(self, last_reset: datetime | None = DONE) -> None:
         self.tell(Subscribe(self.account, A), Guard(A, NAME, last_reset))
 
-    def hear_gateway(self) -> None:
-        self.tell(GatewaySeen(self.clock.wall(), self.clock.mono()))
+    def hear_gateway(self, ahead: float = 0.0) -> None:
+        self.tell(GatewaySeen(self.clock.wall() + timedelta(seconds=ahead), self.clock.mono()))
 
     def ticks(self) -> list[Tick]:
         return [told for told in self.account.waiting() if isinstance(told, Tick)]
@@ -222,8 +223,14 @@ def test_an_account_no_longer_guarded_gets_nothing_any_more() -> None:
         assert it.records() == []
 
 
-@pytest.mark.parametrize("seconds", [3_600.0, -3_600.0])
-def test_a_clock_that_is_set_is_told_and_the_accounts_are_read_again(seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "asked"),
+    [(3_600.0, [DropLink, ReadAccount]), (3.0, [ReadAccount]), (-3_600.0, [ReadAccount])],
+)
+def test_a_clock_that_is_set_is_told_and_the_accounts_are_read_again(
+    seconds: float, asked: list[type]
+) -> None:
+    """Forward by more than a moment, the machine may have slept: then on new connections only."""
     with desk(EVE - timedelta(hours=5)) as it:
         it.guard()
         it.hear_gateway()
@@ -232,9 +239,20 @@ def test_a_clock_that_is_set_is_told_and_the_accounts_are_read_again(seconds: fl
         it.pass_time(1.0)
 
         assert len(it.alerts()) >= 1
-        assert "3600.0 s" in it.alerts()[0]
-        assert [type(told) for told in it.connection.waiting()] == [ReadAccount]
-        assert it.view().jumps == 1
+        assert f"{abs(seconds)} s" in it.alerts()[0]
+        assert [type(told) for told in it.connection.waiting()] == asked
+        assert (it.view().jumps, it.view().jump_mono is not None) == (1, True)
+
+
+def test_a_clock_that_is_a_day_slow_is_shown_for_as_long_as_it_is() -> None:
+    with desk(EVE - timedelta(hours=5)) as it:
+        it.guard()
+        it.hear_gateway(ahead=86_400.0)
+        it.pass_time(1.0)
+        assert it.view().behind_s == pytest.approx(86_400.0, abs=2.0)
+        it.clock.jump(86_400.0)
+        it.pass_time(1.0)
+        assert it.view().behind_s == 0.0
 
 
 def test_setting_the_clock_forward_brings_no_reset_early() -> None:
