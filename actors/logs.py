@@ -33,7 +33,8 @@ LIMIT = 20_000
 """Records that wait at most; beyond, the oldest are lost and counted."""
 POLL_S = 0.02
 FOREIGN = ("project_x_py", "pysignalr", "websockets", "httpx", "httpcore", "aiohttp", "asyncio", "apprise")
-"""Libraries that talk too much below a warning; pysignalr prints the token with its address at INFO."""
+"""Libraries that talk too much below a warning, unless `logging.modules` asks for more of one by name.
+pysignalr prints the token with its address at INFO: it is masked like every other secret."""
 CHECKPOINTS = 8
 
 
@@ -175,7 +176,7 @@ def adopt() -> None:
             if logger.level not in (logging.NOTSET, *_chosen(name)):
                 logger.setLevel(logging.NOTSET)
     for name in FOREIGN:
-        logging.getLogger(name).setLevel(max(WARNING, _levels.get(name, WARNING)))
+        logging.getLogger(name).setLevel(_levels.get(name, WARNING))
 
 
 def _chosen(name: str) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from actors.logs import redact
 from actors.notices.targets import Target, targets
 from actors.persistence import keys
 from actors.persistence.store import Store
+from actors.redaction import redact, redact_name
 from config.canonical import canonical, digest, parse_canonical
 from config.env_file import with_env_file
 from config.secrets import SecretUnavailable, resolve
@@ -85,6 +85,7 @@ def resolved(settings: Settings, files: Sequence[str], env_file: str | None) -> 
         raise SecretUnavailable("cannot log in: gateway.username and gateway.api_key are not set")
     api_key = resolve(key, environment, beside).get_secret_value()
     redact(api_key)
+    redact_name(settings.gateway.username)
     return Secrets(api_key, targets(settings.alerts, environment, beside))
 
 

@@ -148,6 +148,8 @@ class AskExport(Struct, frozen=True, forbid_unknown_fields=True):
     until: datetime | None = None
     after: str | None = None
     limit: int = 500
+    mask: bool = False
+    """Put `account-1`, `account-2` for the names of accounts."""
 
 
 class AskActor(Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,7 @@ from config.secrets import SecretUnavailable
 from supervisor.configuration import Accepted, read
 from supervisor.handlers import HANDLERS, Call, Daemon
 from supervisor.log_reading import read_log
+from supervisor.masking import hiding, without_secrets
 from supervisor.protocol import (
     AskConfig,
     AskExport,
@@ -139,20 +140,26 @@ async def backup_list(context: Call, request: Nothing) -> object:
 async def export(context: Call, request: AskExport) -> object:
     """One page, the newest first; `next` leads to the one before it, or is null."""
     daemon = context.parts
-    limit = min(request.limit, MOST_LINES)
+    page = await _exported(daemon, request, min(request.limit, MOST_LINES))
+    hide = hiding({armed.guarded.name: armed.guarded.id for armed in daemon.program.armed.values()})
+    lines = [hide(line) if request.mask else line for line in map(without_secrets, page["lines"])]
+    return _headed(daemon, lines=lines, next=page["next"])
+
+
+async def _exported(daemon: Daemon, request: AskExport, limit: int) -> dict[str, Any]:
     if request.what == "logs":
         return await _exported_logs(daemon, request, limit)
     if request.what == "audit":
         entries = await daemon.ask("persistence", AuditQuery(request.since, MOST_LINES))
-        return _headed(daemon, lines=entries, next=None)
+        return {"lines": entries, "next": None}
     until = request.until if request.after is None else datetime.fromisoformat(request.after)
     kind = HistoryKind.FILL if request.what == "trades" else None
     lines = await daemon.ask("persistence", HistoryQuery(kind, request.since, until, None, limit))
     assert isinstance(lines, tuple)
-    return _headed(daemon, **page_back(lines, limit))
+    return page_back(lines, limit)
 
 
-def page_back(lines: tuple[dict[str, object], ...], limit: int) -> dict[str, object]:
+def page_back(lines: tuple[dict[str, object], ...], limit: int) -> dict[str, Any]:
     """A full page without its oldest instant, which the page before it takes up whole."""
     if len(lines) < limit:
         return {"lines": lines, "next": None}
@@ -166,13 +173,13 @@ def page_back(lines: tuple[dict[str, object], ...], limit: int) -> dict[str, obj
     return {"lines": kept, "next": until.isoformat()}
 
 
-async def _exported_logs(daemon: Daemon, request: AskExport, limit: int) -> object:
+async def _exported_logs(daemon: Daemon, request: AskExport, limit: int) -> dict[str, Any]:
     path = daemon.program.home.logs / "riskd.log"
     after = int(request.after or 0)
     page = await trio.to_thread.run_sync(
         lambda: read_log(path, after=after, since=request.since, level=None, limit=limit)
     )
-    return _headed(daemon, lines=page.lines, next=str(page.next) if page.next != after else None)
+    return {"lines": page.lines, "next": str(page.next) if page.next != after else None}
 
 
 @HANDLERS.on("config.show", AskConfig)

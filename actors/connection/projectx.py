@@ -42,6 +42,7 @@ from actors.connection.port import (
 from actors.connection.requests import Body
 from actors.connection.traffic import Traffic
 from actors.connection.translate import Listed, Malformed, Unmeasurable
+from actors.logs import adopt
 from actors.messages import (
     AccountId,
     AccountReport,
@@ -65,6 +66,8 @@ from project_x_py.exceptions import ProjectXError  # noqa: E402
 from project_x_py.realtime.async_hub import AsyncHubConnection  # noqa: E402
 from pysignalr.exceptions import AuthorizationError  # noqa: E402
 from websockets.exceptions import WebSocketException  # noqa: E402
+
+adopt()
 
 SDK_LIMITER_OFF = 1_000_000_000
 """The SDK's own limiter would make an enforcement call wait up to 60 s; `Gate` does its work."""

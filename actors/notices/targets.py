@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from config.settings import Alert as AlertPage
 
 from .outbox import LEVELS
 
+SHORTEST_KEY = 8
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+|localhost")
 _KIND_OF = {
     "connection": HistoryKind.LINK,
     "link": HistoryKind.LINK,
@@ -64,5 +67,13 @@ def targets(
     for page in pages:
         url = resolve(page.to, env, beside).get_secret_value()
         redact(url)
+        for part in _secret_parts(url):
+            redact(part)
         found.append(Target(url, page.level, page.only))
     return tuple(found)
+
+
+def _secret_parts(url: str) -> list[str]:
+    """What of an address may be a key by itself: libraries tell it in pieces. Names of hosts are none."""
+    parts = re.split(r"[/?&=:@#,]+", url.partition("://")[2])
+    return [part for part in parts if len(part) >= SHORTEST_KEY and not _HOST.fullmatch(part)]

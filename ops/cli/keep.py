@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from ops.cli import words
-from ops.cli.page import ReaderGone
+from ops.cli.page import ReaderGone, progress
 from ops.cli.place import Place, confirm
 from ops.cli.reading import Json
 from ops.cli.story import Since, instant
@@ -100,19 +100,24 @@ def export(
     since: Since = None,
     until: Annotated[str | None, typer.Option("--until", metavar="T")] = None,
     format_: Annotated[Literal["jsonl", "csv"], typer.Option("--format")] = "jsonl",
+    mask: Annotated[bool, typer.Option("--mask", help="account-1, account-2 for the names.")] = False,
 ) -> None:
-    """Write logs, history, trades or the audit to a file."""
+    """Write logs, history, trades or the audit to a file. Secrets are never in it.
+
+    Example: riskd export trades march.csv --since 2026-03-01 --until 2026-04-01 --format csv
+    """
     place: Place = ctx.obj
+    asked = AskExport(what, instant(place, since), instant(place, until), mask=mask)
     if str(file) == "-":
         try:
-            _write(sys.stdout, what, _lines(place, what, since, until), format_)
+            _write(sys.stdout, what, _lines(place, asked), format_)
         except BrokenPipeError:
             raise ReaderGone from None
         return
     fresh = file.with_name(f".{file.name}.new")
     try:
         with fresh.open("w", encoding="utf-8", newline="") as out:
-            count = _write(out, what, _lines(place, what, since, until), format_)
+            count = _write(out, what, _lines(place, asked), format_)
         fresh.replace(file)
     except OSError as error:
         with suppress(OSError):
@@ -124,16 +129,16 @@ def export(
     place.page.line(f"{words.count(count, 'line')} in {file}")
 
 
-def _lines(place: Place, what: Any, since: str | None, until: str | None) -> Iterable[dict[str, Any]]:
+def _lines(place: Place, asked: AskExport) -> Iterable[dict[str, Any]]:
     """Page after page, so that no answer grows too long."""
-    after = None
-    while True:
-        asked = AskExport(what, instant(place, since), instant(place, until), after)
-        answer = place.ask("export", asked, EXPORT_S)
-        yield from answer["lines"]
-        after = answer.get("next")
-        if after is None:
-            return
+    with progress("lines") as step:
+        while True:
+            answer = place.ask("export", asked, EXPORT_S)
+            yield from answer["lines"]
+            step(len(answer["lines"]))
+            if answer.get("next") is None:
+                return
+            asked = msgspec.structs.replace(asked, after=answer["next"])
 
 
 def _write(out: IO[str], what: str, lines: Iterable[dict[str, Any]], format_: str) -> int:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 import msgspec
@@ -15,6 +17,8 @@ import msgspec
 from ops.check import Check
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
+PATIENCE_S = 1.0
+"""From here on people want to see that something happens."""
 STATE_STYLE = {
     "guarding": "green",
     "active": "green",
@@ -114,3 +118,24 @@ def _padded(cell: str, width: int, right: bool) -> str:
 def talk(text: str) -> None:
     """Say something that is not the answer."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(things: str) -> Iterator[Callable[[int], None]]:
+    """Count up on a terminal while something takes longer than a second; `step(n)`: n more are done."""
+    began, done = time.monotonic(), 0
+    shown = False
+
+    def step(more: int) -> None:
+        nonlocal done, shown
+        done += more
+        if sys.stderr.isatty() and time.monotonic() - began > PATIENCE_S:
+            shown = True
+            sys.stderr.write(f"\r{done} {things} ")
+            sys.stderr.flush()
+
+    try:
+        yield step
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")

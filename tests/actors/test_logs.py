@@ -51,6 +51,7 @@ def folder(tmp_path: Path, clock: ManualClock) -> Iterator[Path]:
 @pytest.fixture
 def no_known_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "_known", frozenset())
+    monkeypatch.setattr(redaction, "_names", frozenset())
     monkeypatch.setattr(redaction, "_values", None)
 
 
@@ -275,6 +276,42 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
     logs.redact("secret-and-more")
 
     assert logs.redacted("x secret-and-more y secret z") == "x *** y *** z"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("jane", "***"),
+        ("user jane logged in", "user *** logged in"),
+        ("\njane\t", "\n***\t"),
+        ("\u00e9jane", "\u00e9***"),
+        ('"jane"', '"***"'),
+        ("janet, jane-2 and mary.jane", "janet, jane-2 and mary.jane"),
+        ("mail to jane.doe@example.com, or\njoe@x.co.uk", "mail to ***, or\n***"),
+        ("\u00e9t\u00e9@example.com", "***"),
+        ("control.traders: [@desk]", "control.traders: [@desk]"),
+    ],
+)
+@pytest.mark.usefixtures("no_known_secrets")
+def test_user_names_and_mails_are_masked_as_words_and_leave_the_line_readable(
+    folder: Path, text: str, shown: str
+) -> None:
+    redaction.redact_name("jane")
+    logs.get_logger("riskd.x").info("x", text=text)
+
+    (line,) = lines(folder)
+    assert line["text"] == shown
+
+
+def test_a_library_is_heard_where_its_level_is_named(folder: Path, clock: ManualClock) -> None:
+    logs.start(folder, Logging(modules={"pysignalr": "debug"}), clock)
+    try:
+        logging.getLogger("pysignalr.client").debug("negotiated access_token=%s", JWT)
+
+        (line,) = lines(folder)
+        assert line["message"] == "negotiated access_token=***"
+    finally:
+        logs.start(folder, Logging(), clock)
 
 
 @given(st.text("abc 0123.,:-_/", max_size=60))
