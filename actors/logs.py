@@ -252,10 +252,10 @@ class Writer:
             self.drain()
 
     def drain(self) -> None:
-        """Render and write what waits now."""
-        if not _waiting and _told_lost == _lost:
-            return
+        """Render and write what waits now; returns once that is in the files, whoever wrote it."""
         with self._lock:
+            if not _waiting and _told_lost == _lost:
+                return
             lines = [(self._line(raw), raw) for raw in self._taken()]
             now = self._clock.wall()
             self._write(self._all, [text for text, _ in lines], now)
