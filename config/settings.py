@@ -203,8 +203,8 @@ class TradeFrequencyLimit(Measured):
 class LossTier(Page):
     """A loss on one closing order, and the rest it earns."""
 
-    loss: Loss
-    cooldown: Span
+    loss: Loss = Field(description="a loss on one closing order at least this deep, in dollars, negative")
+    cooldown: Span = Field(description="how long trading rests")
 
 
 class CooldownAfterLoss(Rule):
@@ -278,7 +278,7 @@ class SymbolBlocks(Rule):
 class StopTicks(Page):
     """How far from entry an order is placed, in ticks."""
 
-    ticks: int = Field(gt=0)
+    ticks: int = Field(gt=0, description="ticks from the entry price")
 
 
 class Breakeven(Page):
@@ -358,21 +358,26 @@ class Rules(Page):
 class Budget(Page):
     """How many requests the gateway allows, and how many of them only enforcement may use."""
 
-    requests: int = Field(default=200, gt=0)
-    per: Span = duration("60s")
+    requests: int = Field(default=200, gt=0, description="requests the gateway accepts within `per`")
+    per: Span = Field(default=duration("60s"), description="the window in which they are counted")
     reserved: int = Field(default=40, ge=0, description="kept for protective calls")
 
 
 class Gateway(Page):
     """Where the broker is and how to log in; `kind: simulator` starts one and fills in the addresses."""
 
-    kind: Literal["projectx", "simulator"] = "projectx"
-    api_url: Url | None = None
-    user_hub_url: Url | None = None
-    market_hub_url: Url | None = None
-    username: str | None = None
-    api_key: Secret | None = None
-    request_timeout: Span = duration("5s")
+    kind: Literal["projectx", "simulator"] = Field(
+        default="projectx",
+        description="simulator: `up` also starts a simulated gateway and fills in the rest",
+    )
+    api_url: Url | None = Field(default=None, description="requests go here; http:// on loopback only")
+    user_hub_url: Url | None = Field(default=None, description="orders, fills and positions come from here")
+    market_hub_url: Url | None = Field(default=None, description="prices come from here")
+    username: str | None = Field(default=None, description="the login, usually ${PROJECT_X_USERNAME}")
+    api_key: Secret | None = Field(default=None, description="where the key is kept, never the key itself")
+    request_timeout: Span = Field(
+        default=duration("5s"), description="an answer later than this is an unknown outcome"
+    )
     reconcile_every: Span = Field(
         default=duration("3s"), description="stretched so that reads use at most half of the budget"
     )
@@ -387,7 +392,7 @@ class Gateway(Page):
 class Account(Page):
     """One guarded account, by the gateway's name or id, with what differs from the rules for all."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="name or id as the gateway gives it")
     rules: dict[str, dict[str, Any]] = Field(
         default={}, description="overrides, merged key by key over rules"
     )
@@ -396,47 +401,53 @@ class Account(Page):
 class TradingDay(Page):
     """When a trading day turns into the next."""
 
-    reset: TimeOfDay = time_of_day("17:00")
-    timezone: Zone = _CHICAGO
+    reset: TimeOfDay = Field(default=time_of_day("17:00"), description="the day's figures start from zero")
+    timezone: Zone = Field(default=_CHICAGO, description="in which zone the reset is read")
 
 
 class Session(Page):
     """A window of trading: start inclusive, end exclusive, on the days on which it starts."""
 
-    start: TimeOfDay
-    end: TimeOfDay
+    start: TimeOfDay = Field(description="trading is allowed from here on")
+    end: TimeOfDay = Field(description="trading is over at this time")
     timezone: Zone | None = Field(default=None, description="left out: the trading day's")
-    days: tuple[Weekday, ...] = Field(default=("mon", "tue", "wed", "thu", "fri"), min_length=1)
+    days: tuple[Weekday, ...] = Field(
+        default=("mon", "tue", "wed", "thu", "fri"), min_length=1, description="weekdays on which it starts"
+    )
     overnight: bool = Field(default=False, description="the window ends on the day after it starts")
 
 
 class EarlyClose(Page):
     """A date on which the exchange closes early; `close` is read in the trading day's zone."""
 
-    date: Day
-    close: TimeOfDay
-    reason: str = ""
+    date: Day = Field(description="such as 2026-11-27")
+    close: TimeOfDay = Field(description="sessions end at this time at the latest")
+    reason: str = Field(default="", description="for people")
 
 
 class Holidays(Page):
     """The exchange's closed dates and early closes, and what the operator adds to them."""
 
-    calendar: Literal["cme", "none"] = "cme"
-    closed: tuple[Day, ...] = ()
-    early_closes: tuple[EarlyClose, ...] = ()
+    calendar: Literal["cme", "none"] = Field(default="cme", description="the built-in table of the exchange")
+    closed: tuple[Day, ...] = Field(default=(), description="further dates without trading")
+    early_closes: tuple[EarlyClose, ...] = Field(default=(), description="further dates that end early")
 
 
 class Quotes(Page):
     """How old a price may be before it is asked again, and when being unmeasured is an alert."""
 
-    stale_after: Span = duration("10s")
-    blind_after: Span = duration("30s")
+    stale_after: Span = Field(default=duration("10s"), description="an older price is asked for anew")
+    blind_after: Span = Field(
+        default=duration("30s"), description="a position without a price for this long is alerted"
+    )
 
 
 class Tamper(Page):
     """How hard it is to loosen what was set in a calm hour."""
 
-    admin_unlock: Literal["allowed", "never"] = "allowed"
+    admin_unlock: Literal["allowed", "never"] = Field(
+        default="allowed", description="never: not even an admin ends a lockout before its time"
+    )
     loosen_after: Delay = Field(
         default=None, description="how long a laxer setting waits: next_reset, a duration, or null"
     )
@@ -448,60 +459,70 @@ class Tamper(Page):
 class Control(Page):
     """Who else may use the control socket: user names, or @groups."""
 
-    traders: tuple[str, ...] = ()
-    viewers: tuple[str, ...] = ()
+    traders: tuple[str, ...] = Field(default=(), description="may also lock, flatten and panic")
+    viewers: tuple[str, ...] = Field(default=(), description="may read")
 
 
 class Alert(Page):
     """Where alerts go, from which level on, and of which kinds."""
 
-    to: Secret
-    level: Level = "warning"
+    to: Secret = Field(description="where the target's address is kept, as apprise writes it")
+    level: Level = Field(default="warning", description="alerts below this are not sent there")
     only: tuple[str, ...] = Field(default=(), description="kinds such as lockout or link; left out: all")
 
 
 class Rotate(Page):
     """When a log file is put aside."""
 
-    size_mb: int = Field(default=100, gt=0)
-    every: Span = duration("1d")
+    size_mb: int = Field(default=100, gt=0, description="at this size")
+    every: Span = Field(default=duration("1d"), description="or at this age")
 
 
 class Logging(Page):
     """What is logged and how long it is kept."""
 
-    level: LogLevel = "info"
-    json_lines: bool = Field(default=True, alias="json")
-    modules: dict[str, LogLevel] = {}
+    level: LogLevel = Field(default="info", description="lines below this are not written")
+    json_lines: bool = Field(
+        default=True, alias="json", description="one JSON object a line; false: text for people"
+    )
+    modules: dict[str, LogLevel] = Field(default={}, description="another level for a part, by logger name")
     rotate: Rotate = Rotate.model_construct()
-    keep: Span = duration("30d")
-    compress: bool = True
+    keep: Span = Field(default=duration("30d"), description="older files are deleted")
+    compress: bool = Field(default=True, description="files put aside are gzipped")
 
 
 class Metrics(Page):
     """A loopback port for monitoring, or none."""
 
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="serves /metrics, /healthz and /readyz on 127.0.0.1"
+    )
 
 
 class Watchdog(Page):
     """When the daemon counts as stuck or grown too large."""
 
-    heartbeat_deadline: Span = duration("3s")
-    memory_limit_mb: int = Field(default=500, gt=0)
+    heartbeat_deadline: Span = Field(
+        default=duration("3s"), description="a daemon silent for this long is replaced"
+    )
+    memory_limit_mb: int = Field(
+        default=500, gt=0, description="a daemon that holds more memory than this is replaced"
+    )
 
 
 class Process(Page):
     """How the daemon runs: pinned to one core or not, and by which way requests are sent."""
 
-    pin: Literal["auto", "off"] = "auto"
-    transport: Literal["stock", "fast"] = "stock"
+    pin: Literal["auto", "off"] = Field(default="auto", description="auto: one core where there are two")
+    transport: Literal["stock", "fast"] = Field(
+        default="stock", description="how requests travel: the library's own transport, or ours"
+    )
 
 
 class Chaos(Page):
     """Whether faults may be provoked; on loopback gateways only."""
 
-    enabled: bool = False
+    enabled: bool = Field(default=False, description="lets `riskd chaos` break parts on purpose")
 
 
 def _whole(written: Any) -> Any:
@@ -515,22 +536,29 @@ def _all_or_list(written: Any) -> str:
 class Settings(Page):
     """The configuration of one home: one login, its accounts and the rules they keep."""
 
-    version: Annotated[Literal[1], BeforeValidator(_whole)] = 1
+    version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(
+        default=1, description="which schema the file is written in"
+    )
     gateway: Gateway
     accounts: Annotated[
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[Account, ...], Tag("list")],
         Discriminator(_all_or_list),
-    ]
+    ] = Field(description="which accounts of the login are guarded: a list, or all active ones")
     trading_day: TradingDay = TradingDay.model_construct()
-    sessions: dict[str, Session] = {}
+    sessions: dict[str, Session] = Field(default={}, description="windows of trading, by names of your own")
     holidays: Holidays = Holidays.model_construct()
     quotes: Quotes = Quotes.model_construct()
-    unknown_contract: Literal["close", "alert"] = "close"
-    resting_stops: Literal["ignore", "alert", "require"] = "ignore"
+    unknown_contract: Literal["close", "alert"] = Field(
+        default="close", description="what happens to a position whose contract riskd cannot price"
+    )
+    resting_stops: Literal["ignore", "alert", "require"] = Field(
+        default="ignore",
+        description="whether a position must have a stop at the gateway, should riskd be away",
+    )
     rules: Rules = Rules.model_construct()
     tamper: Tamper = Tamper.model_construct()
     control: Control = Control.model_construct()
-    alerts: tuple[Alert, ...] = ()
+    alerts: tuple[Alert, ...] = Field(default=(), description="where alerts are sent")
     logging: Logging = Logging.model_construct()
     metrics: Metrics = Metrics.model_construct()
     watchdog: Watchdog = Watchdog.model_construct()

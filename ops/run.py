@@ -58,6 +58,7 @@ VERBS = {
     "scenarios": ["tests/scenarios/table.py"],
     "mutants": ["tests/mutants.py"],
     "pictures": ["ops/pictures.py"],
+    "reference": ["-m", "ops.reference"],
     "check": ["tests/check.py"],
 }
 
