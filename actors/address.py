@@ -20,7 +20,7 @@ ReasonKind = Literal[
     "escalated",
     "noproc",
 ]
-Lane = Literal["control", "normal", "latest"]
+Lane = Literal["control", "normal", "latest", "left"]
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -99,6 +99,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 1
     answer: Answer | None = None
     key: Hashable = None
+    quiet: bool = False
+    """Left without waking anybody."""
 
 
 class Down(msgspec.Struct, frozen=True):
@@ -121,6 +123,18 @@ class Address(Protocol):
 
     def tell_latest(self, key: Hashable, message: object) -> None:
         """Queue a message of which only the newest per `key` matters (quotes)."""
+        ...
+
+    def leave(self, message: object) -> None:
+        """Queue a message, in its turn, without waking anybody: for one whom something else wakes soon."""
+        ...
+
+    def leave_latest(self, key: Hashable, message: object) -> None:
+        """As `leave`, where only the newest per `key` matters; it comes before what is queued in turn."""
+        ...
+
+    def rouse(self) -> None:
+        """Have what was left looked at now."""
         ...
 
     def ask(self, message: object, timeout_s: float) -> Answer:

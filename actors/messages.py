@@ -182,12 +182,6 @@ class LinkState(StrEnum):
 # ------------------------------------------------------------------ events: connection -> account
 
 
-class Filled(Struct, frozen=True, gc=False, tag=True):
-    fill: Fill
-    mono: float
-    """Monotonic second at which it was read off the socket."""
-
-
 class OrderChanged(Struct, frozen=True, gc=False, tag=True):
     order: Order
     mono: float
@@ -196,6 +190,18 @@ class OrderChanged(Struct, frozen=True, gc=False, tag=True):
 class PositionChanged(Struct, frozen=True, gc=False, tag=True):
     position: PositionReport
     mono: float
+
+
+class Filled(Struct, frozen=True, gc=False, tag=True):
+    fill: Fill
+    mono: float
+    """Monotonic second at which it was read off the socket."""
+    beside: tuple[OrderChanged | PositionChanged, ...] = ()
+    """What the gateway told of the account right before, and nobody was told of yet."""
+
+
+class LetGo(Struct, frozen=True, gc=False, tag=True):
+    """To the account, a few ms after trading was told to it: whoever could wait is to be told now."""
 
 
 class AccountChanged(Struct, frozen=True, gc=False, tag=True):

@@ -214,6 +214,14 @@ class Actor:
         else:
             host.home.fenced_sends += 1
 
+    def leave(self, address: Address, message: object) -> None:
+        """As `send`, without waking the other: something else does soon."""
+        host = self._host
+        if host.home.incumbent is host:
+            address.leave(message)
+        else:
+            host.home.fenced_sends += 1
+
     def send_latest(self, address: Address, key: object, message: object) -> None:
         """As `send`, on the lane where only the newest per key matters."""
         host = self._host

@@ -8,6 +8,9 @@ Mailbox: three lanes and one token per message, on which an idle incarnation sle
 and always first; `normal` is bounded and in order; `latest` keeps the newest message per key. The tokens lie
 in a queue of the incarnation's own, so that nobody takes the one that was to wake somebody else; a new one is
 given as many as there are messages. A token too many does no harm.
+
+A message that is only left brings no token. It is served when something else wakes the actor, and gives the
+token that it was served for back.
 """
 
 import math
@@ -97,6 +100,7 @@ class Handle:
         self._control: deque[Envelope] = deque()
         self._normal: deque[Envelope] = deque()
         self._latest: dict[Hashable, Envelope] = {}
+        self._left: dict[Hashable, Envelope] = {}
         self._served_in_a_row = 0
         self._watches = 0
         self._watchers: dict[int, Address] = {}
@@ -128,6 +132,25 @@ class Handle:
             self._refuse(message)
         elif fresh:
             self._tokens.put(None)
+
+    def leave(self, message: object) -> None:
+        if len(self._normal) >= self.limit:
+            self._refuse(message)
+            return
+        self._normal.append(Envelope(message, self._mono(), quiet=True))
+        if self.closed is not None:
+            self._bury()
+
+    def leave_latest(self, key: Hashable, message: object) -> None:
+        with self._lock:
+            full = key not in self._left and len(self._left) >= self.limit
+            if not full and self.closed is None:
+                self._left[key] = Envelope(message, self._mono(), "left", key=key, quiet=True)
+        if full or self.closed is not None:
+            self._refuse(message)
+
+    def rouse(self) -> None:
+        self._tokens.put(None)
 
     def ask(self, message: object, timeout_s: float, *, urgent: bool = False) -> Answer:
         now = self._mono()
@@ -180,8 +203,11 @@ class Handle:
                 ):
                     return None
                 # By far most messages are plain tells with nothing before them: no detour for those.
-                if normal and not self._control and not self._latest and normal[0].answer is None:
+                special = self._control or self._latest or self._left
+                if normal and not special and normal[0].answer is None:
                     envelope = incarnation.envelope = normal.popleft()
+                    if envelope.quiet:
+                        incarnation.tokens.put(None)
                     self.due = self._mono() + incarnation.deadline_s
                     return envelope
                 chosen = self._next(incarnation)
@@ -294,7 +320,7 @@ class Handle:
     @property
     def depth(self) -> int:
         """Messages waiting, the one in work not counted."""
-        return len(self._control) + len(self._normal) + len(self._latest)
+        return len(self._control) + len(self._normal) + len(self._latest) + len(self._left)
 
     def oldest_s(self) -> float:
         """Age in seconds of the message waiting longest; 0 when none is."""
@@ -315,7 +341,7 @@ class Handle:
     def waiting(self) -> list[object]:
         """The queued messages in the order they would be served."""
         with self._lock:
-            lanes = [*self._control, *self._normal, *self._latest.values()]
+            lanes = [*self._control, *self._left.values(), *self._normal, *self._latest.values()]
         return [envelope.message for envelope in lanes]
 
     # Inside; callers of the first group hold the lock.
@@ -333,6 +359,8 @@ class Handle:
             if answer is None or not (answer.done() or answer.expires_at <= now):
                 incarnation.envelope = envelope
                 self.due = now + incarnation.deadline_s
+                if envelope.quiet:
+                    incarnation.tokens.put(None)
                 return envelope
             answer.expire()
         return None
@@ -340,6 +368,8 @@ class Handle:
     def _pop(self) -> Envelope | None:
         if self._control:
             return self._control.popleft()
+        if self._left:
+            return self._left.pop(next(iter(self._left)))
         if self._latest and (not self._normal or self._served_in_a_row >= LATEST_SHARE):
             self._served_in_a_row = 0
             return self._latest.pop(next(iter(self._latest)))
@@ -389,6 +419,8 @@ class Handle:
                 self._normal.appendleft(envelope)
             case "latest":
                 self._latest.setdefault(envelope.key, envelope)
+            case "left":
+                self._left.setdefault(envelope.key, envelope)
 
     def _refuse(self, message: object) -> None:
         self.refused += 1
@@ -402,6 +434,7 @@ class Handle:
                 if self.closed is None:  # somebody moved in again meanwhile: the rest is theirs
                     return
                 self._latest.clear()
+                self._left.clear()
                 envelope = self._pop()
             if envelope is None:
                 return

@@ -35,5 +35,15 @@ class Inbox:
         del key
         self.tell(message)
 
+    def leave(self, message: object) -> None:
+        self.tell(message)
+
+    def leave_latest(self, key: Hashable, message: object) -> None:
+        del key
+        self.tell(message)
+
+    def rouse(self) -> None:
+        """What was left is on its way already."""
+
     def ask(self, message: object, timeout_s: float) -> Answer:
         raise TypeError(f"the tree answers no asks (got {type(message).__name__}, {timeout_s} s)")

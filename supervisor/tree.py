@@ -175,7 +175,7 @@ def _account(parts: Parts, guarded: Guarded, kept: object) -> Actor:
         parts.board,
         guarded.first,
         kept if isinstance(kept, AccountState) else None,
-        parts.loop,
+        holds=True,
     )
 
 

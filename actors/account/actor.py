@@ -5,9 +5,8 @@ Prices are looked at here: a rule is woken by a price only when one of its bound
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +14,7 @@ from msgspec import Struct
 from actors.board import Board
 from actors.clock import Clock
 from actors.connection.port import REBORN
+from actors.enforcement.view import EnforcementView
 from actors.logs import checkpoint, get_logger
 from actors.messages import (
     AccountChanged,
@@ -35,6 +35,7 @@ from actors.messages import (
     Filled,
     FillId,
     HistoryKind,
+    LetGo,
     LinkChanged,
     Notice,
     Now,
@@ -48,6 +49,7 @@ from actors.messages import (
     Rebased,
     Reborn,
     Record,
+    StoreCommand,
     StoreDay,
     StoreFill,
     Tick,
@@ -62,13 +64,11 @@ from actors.worker import Actor, Address
 from .apply import apply, lasting_disputes
 from .booking import on_grid
 from .ledger import Ledger
-from .state import AccountEvent, AccountState, Days, Step
+from .state import NOTHING, AccountEvent, AccountState, Days, Step
 from .view import snapshot_of
 
 log = get_logger("riskd.account")
 
-HOLD_S = 0.005
-"""Rules that can wait are told this much later at most: by then a close that others ask for is on its way."""
 WATCH_ON_S = 60.0
 """Quotes of a contract go on this long after its last position or order: who trades comes back at once, and
 to subscribe again while a close is on its way out would delay it."""
@@ -89,6 +89,12 @@ class Subscriber(Struct, frozen=True):
     rule: AnyRule
 
 
+def _urgent(rules: Iterable[Subscriber], snapshot: AccountSnapshot) -> list[Subscriber]:
+    """Those that may ask for something now; trade management only where nobody else does."""
+    may_ask = [rule for rule in rules if not rule.rule.can_wait(snapshot)]
+    return [rule for rule in may_ask if not rule.rule.manages] or may_ask
+
+
 class Limits(Struct, frozen=True, gc=False):
     """Ages of quotes, seconds (`quotes` in the configuration)."""
 
@@ -103,16 +109,6 @@ class Restored(Struct, frozen=True):
     session_since: datetime | None = None
     fills: Mapping[FillId, OwnClose] = {}
     contracts: tuple[Contract, ...] = ()
-
-
-class Timed(Protocol):
-    """Whoever can call back later."""
-
-    def call_later(self, seconds: float, call: Callable[[], None]) -> object: ...
-
-
-class LetGo(Struct, frozen=True, gc=False, tag=True):
-    """Rules that could wait have waited long enough."""
 
 
 class Neighbours(Struct, frozen=True):
@@ -151,10 +147,13 @@ class AccountActor(Actor):
         board: Board,
         first: AccountState,
         kept: AccountState | None = None,
-        later: Timed | None = None,
+        *,
+        holds: bool = False,
     ) -> None:
+        """`holds`: rules that can wait are told with the next `LetGo`; whoever sends events sends that."""
         self._account, self._name, self._days = account, name, days
         self._rules, self._to, self._limits = rules, neighbours, limits
+        self._priced = tuple(rule for rule in rules if Wake.PRICE in rule.rule.wakes_on)
         self._clock, self._board = clock, board
         seen = board.read(("snapshot", name), AccountSnapshot)
         self._reborn = kept is not None or seen is not None
@@ -166,9 +165,13 @@ class AccountActor(Actor):
         self._unmeasured_since: dict[ContractId, float] = {}
         self._told_ahead: FillId | None = None
         self._early_since: float | None = None
-        self._later, self._waking = later, False
+        self._holds = holds
         self._waiting: dict[str, tuple[Subscriber, list[AccountSnapshot]]] = {}
         self._tally = board.shared(("tally", "account", name), Tally, Tally)
+        self._unseen: list[AccountSnapshot] = []
+        """What enforcement was not told yet."""
+        self._owes = False
+        """Rows were left with persistence, and contracts to watch were not looked at."""
 
     def started(self) -> None:
         self._publish("start", None, frozenset(Wake))
@@ -231,37 +234,45 @@ class AccountActor(Actor):
             self._wake(rule, snapshot)
 
     def _wake(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
-        """Rules judge what was read. Before, an account looks flat and idle, as if all had ended."""
-        if snapshot.read_mono > 0:
-            for earlier in self._waiting.pop(rule.name, (rule, ()))[1]:
-                self.send(rule.address, earlier)
-            self.send(rule.address, snapshot)
+        self._wake_later(rule, snapshot)
+        self._tell_waited(rule)
 
     def _wake_later(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
-        """Behind those that have something to ask for: each thread woken before takes the processor from
-        the close. A rule is told everything, and in order."""
-        if self._later is None:
-            self._wake(rule, snapshot)
-            return
+        """Rules judge what was read. Before, an account looks flat and idle, as if all had ended."""
         if snapshot.read_mono > 0:
             self._waiting.setdefault(rule.name, (rule, []))[1].append(snapshot)
-            if not self._waking:
-                self._waking, me = True, self.me
-                self._later.call_later(HOLD_S, lambda: me.tell(LetGo()))
+
+    def _tell_waited(self, rule: Subscriber) -> None:
+        """A rule is told everything, and in order."""
+        for snapshot in self._waiting.pop(rule.name, (rule, ()))[1]:
+            self.send(rule.address, snapshot)
 
     def _let_go(self) -> None:
-        self._waking = False
-        waiting, self._waiting = self._waiting, {}
-        for rule, snapshots in waiting.values():
-            for snapshot in snapshots:
-                self.send(rule.address, snapshot)
+        for rule in self._all_waiting():
+            self._tell_waited(rule)
+        self._tell_enforcement()
+        if self._owes:
+            self._owes = False
+            self._to.persistence.rouse()
+            self._watch(self._clock.mono())
+
+    def _all_waiting(self) -> list[Subscriber]:
+        return [rule for rule, _ in self._waiting.values()]
+
+    def _tell_enforcement(self) -> None:
+        unseen, self._unseen = self._unseen, []
+        for snapshot in unseen:
+            self.send(self._to.enforcement, snapshot)
+
+    def _enforcement_rests(self) -> bool:
+        """It does nothing on account of a snapshot alone: a rule must ask first, and brings its own along."""
+        view = self._board.read(("enforcement", self._name), EnforcementView)
+        return view is not None and view.rests
 
     def _crossed(self, snapshot: AccountSnapshot) -> list[Subscriber]:
         """The rules that stand on another side of a bound than before, and remember it."""
         woken = []
-        for rule in self._rules:
-            if Wake.PRICE not in rule.rule.wakes_on:
-                continue
+        for rule in self._priced:
             now = side(rule.rule.bounds(snapshot), snapshot)
             if now != self._sides.get(rule.name):
                 self._sides[rule.name] = now
@@ -272,27 +283,51 @@ class AccountActor(Actor):
 
     def _event(self, event: AccountEvent) -> None:
         now = self._now()
+        before, told = self._state.ledger, len(self._unseen)
+        first_read = self._state.read_mono <= 0
+        steps = self._trade(event, now) if isinstance(event, Filled) else [self._apply(event, now)]
+        first_read = first_read and self._state.read_mono > 0
+        if first_read:
+            self._received(event, steps[-1])
+        hurry = len(self._unseen) > told and self._tell()
+        if not first_read:
+            self._received(event, steps[-1])
+        for step in steps:
+            self._remember(step, hurry=hurry)
+            if step.read is not None:
+                self._read(step.read)
+        if isinstance(event, DayReset) and Wake.RESET in steps[-1].changed:
+            row = StoreDay(self._account, self._name, before.day, before.realized, len(before.booked))
+            self.send(self._to.persistence, row)
+        if not hurry:
+            self._watch(now.mono)
+
+    def _trade(self, event: Filled, now: Now) -> list[Step]:
+        """What came beside the fill, then the fill. How its own order came to it is shown with it: that order
+        never worked for longer than the moment between the two."""
+        steps, way = list[Step](), NOTHING
+        for one in event.beside:
+            if isinstance(one, OrderChanged) and one.order.id == event.fill.order:
+                self._count(one, now.mono)
+                step = apply(self._state, one, self._days, now)
+                self._state, way = step.state, way | step.changed
+                steps.append(step)
+            else:
+                steps.append(self._apply(one, now))
+        steps.append(self._apply(event, now, way))
+        return steps
+
+    def _apply(self, event: AccountEvent, now: Now, shown_with: frozenset[Wake] = NOTHING) -> Step:
+        """Change the state, and line up what that tells whom."""
         self._count(event, now.mono)
-        ended, unread = self._state.ledger, self._state.read_mono <= 0
+        unread = self._state.read_mono <= 0
         step = apply(self._state, event, self._days, now)
         self._state = step.state
         first_read = unread and step.state.read_mono > 0
-        if first_read:
-            self._received(event, step)
-        if step.changed or first_read:
-            woken = frozenset(Wake) if first_read else step.changed
-            self._publish(step.cause, step.cause_at, woken)
-        if not first_read:
-            self._received(event, step)
-        self._remember(step)
-        if isinstance(event, DayReset) and Wake.RESET in step.changed:
-            self.send(
-                self._to.persistence,
-                StoreDay(self._account, self._name, ended.day, ended.realized, len(ended.booked)),
-            )
-        if step.read is not None:
-            self._read(step.read)
-        self._watch(now.mono)
+        changed = step.changed | shown_with
+        if changed or first_read:
+            self._line_up(step.cause, step.cause_at, frozenset(Wake) if first_read else changed)
+        return step
 
     def _count(self, event: AccountEvent, mono: float) -> None:
         self._tally.add(type(event).__name__)
@@ -308,14 +343,31 @@ class AccountActor(Actor):
             checkpoint(6, "event received", account=self._name, what=type(event).__name__, cause=step.cause)
 
     def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
-        """Number the state, wake the rules that subscribed, enforcement last."""
+        self._line_up(cause, cause_at, changed)
+        self._tell()
+
+    def _line_up(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
+        """Number the state for the rules that subscribed, and for enforcement."""
         snapshot = self._number(cause, cause_at, self._now())
-        crossed, traded = self._crossed(snapshot), cause.startswith(TRADED)
+        crossed = self._crossed(snapshot)
         for rule in self._rules:
             if rule.rule.wakes_on & changed or rule in crossed:
-                wake = self._wake_later if traded and rule.rule.can_wait(snapshot) else self._wake
-                wake(rule, snapshot)
-        self.send(self._to.enforcement, snapshot)
+                self._wake_later(rule, snapshot)
+        self._unseen.append(snapshot)
+
+    def _tell(self) -> bool:
+        """Tell what was lined up, enforcement last. True where a rule may ask for something that must not
+        wait: then the others, and all else there is to do, wait for the next `LetGo`. Each thread woken
+        before the close is on its way would take the processor from it."""
+        newest = self._unseen[-1]
+        traded = self._holds and newest.cause.startswith(TRADED)
+        urgent = _urgent(self._all_waiting(), newest) if traded else self._all_waiting()
+        for rule in urgent:
+            self._tell_waited(rule)
+        hurry = traded and bool(urgent)
+        if not (hurry and self._enforcement_rests()):
+            self._tell_enforcement()
+        return hurry
 
     def _number(self, cause: str, cause_at: datetime | None, now: Now) -> AccountSnapshot:
         self._state = msgspec.structs.replace(self._state, seq=self._state.seq + 1)
@@ -418,26 +470,30 @@ class AccountActor(Actor):
 
     # ------------------------------------------------------------------ telling others
 
-    def _remember(self, step: Step) -> None:
-        for booked in step.booked:
-            self._store_fill(booked.fill, booked.own)
-            self.send(self._to.persistence, self._fill_record(booked))
-        for fill in step.completed:
-            found = self._state.ledger.find(fill.id)
-            self._store_fill(fill, found.own if found else OwnClose.NO)
-        if step.booked or step.completed:
-            ledger = self._state.ledger
-            self.send(
-                self._to.persistence,
-                StoreDay(self._account, self._name, ledger.day, ledger.realized, len(ledger.booked)),
-            )
+    def _remember(self, step: Step, *, hurry: bool) -> None:
+        rows = [*self._rows(step)]
+        if hurry and rows:
+            self._owes = True
+        for row in rows:
+            (self.leave if hurry else self.send)(self._to.persistence, row)
         if step.missed:
             log.warning("account.fills_recovered", account=self._name, count=step.missed)
         for text in step.drifted:
             self._alert("warning", text, f"drift/{self._state.seq}")
 
-    def _store_fill(self, fill: Fill, own: OwnClose) -> None:
-        self.send(self._to.persistence, StoreFill(fill, self._days.trading_day(fill.at), own))
+    def _rows(self, step: Step) -> Iterable[StoreCommand]:
+        for booked in step.booked:
+            yield self._fill_row(booked.fill, booked.own)
+            yield self._fill_record(booked)
+        for fill in step.completed:
+            found = self._state.ledger.find(fill.id)
+            yield self._fill_row(fill, found.own if found else OwnClose.NO)
+        if step.booked or step.completed:
+            ledger = self._state.ledger
+            yield StoreDay(self._account, self._name, ledger.day, ledger.realized, len(ledger.booked))
+
+    def _fill_row(self, fill: Fill, own: OwnClose) -> StoreFill:
+        return StoreFill(fill, self._days.trading_day(fill.at), own)
 
     def _fill_record(self, booked: BookedFill) -> Record:
         fill = booked.fill

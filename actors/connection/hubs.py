@@ -17,6 +17,11 @@ from actors.connection.port import Ears, NoAnswer, Unauthorized
 from actors.connection.translate import Malformed
 from actors.messages import AccountId, ContractId
 
+GIVE_WAY_S = 0.002
+"""After a fill the user hub reads no further for this long: the account, a rule and enforcement need the
+processor first, and the close they may send needs the loop. Only once in `GIVE_WAY_EVERY_S`: behind a fill
+come mostly confirmations of it, but in a burst come more fills."""
+GIVE_WAY_EVERY_S = 0.01
 YIELD_EVERY = 8
 """Market messages between two turns of the loop; without it a burst of quotes delays a close by 10 ms."""
 
@@ -70,7 +75,7 @@ class HubPair:
         user.on("GatewayUserAccount", self._heard(translate.account, ears.account_changed))
         user.on("GatewayUserPosition", self._heard(translate.position, ears.position_changed))
         user.on("GatewayUserOrder", self._heard(translate.order, ears.order_changed))
-        user.on("GatewayUserTrade", self._heard(translate.fill, ears.filled))
+        user.on("GatewayUserTrade", self._then_give_way(self._heard(translate.fill, ears.filled)))
         market.on("GatewayQuote", self._priced(translate.quote))
         market.on("GatewayTrade", self._priced(translate.market_trade))
         for hub, opened in zip((user, market), self._opened, strict=True):
@@ -89,6 +94,20 @@ class HubPair:
                 malformed(error)
             else:
                 tell(event, hub.heard)
+
+        return handler
+
+    def _then_give_way(self, handle: Callable[..., None]) -> Callable[..., object]:
+        mono, again = asyncio.get_running_loop().time, 0.0
+
+        def handler(*arguments: object) -> object:
+            nonlocal again
+            handle(*arguments)
+            now = mono()
+            if now < again:
+                return None
+            again = now + GIVE_WAY_EVERY_S
+            return asyncio.sleep(GIVE_WAY_S)
 
         return handler
 

@@ -19,6 +19,7 @@ from actors.messages import (
     Fill,
     Filled,
     GatewaySeen,
+    LetGo,
     Order,
     OrderChanged,
     PositionChanged,
@@ -29,25 +30,26 @@ from actors.messages import (
 JOIN_S = 0.001
 """The gateway tells a trade as order, order, fill, position within a millisecond. What comes beside a fill
 waits this long for it: an account woken by each would be busy with the orders when the fill is there."""
+HOLD_S = 0.005
+"""Whoever can wait is told this long after a trading event at most: by then a close that another asked for is
+on its way. The timer runs here because here it wakes nobody."""
 
 type Later = Callable[[float, Callable[[], None]], object]
-
-
-def _at_once(seconds: float, call: Callable[[], None]) -> None:
-    del seconds
-    call()
 
 
 class Ingest:
     """Who gets which event. `sight` is called once for each contract id that turns up; `later` calls back."""
 
-    def __init__(self, timers: Address, sight: Callable[[ContractId], None], later: Later = _at_once) -> None:
+    def __init__(
+        self, timers: Address, sight: Callable[[ContractId], None], later: Later | None = None
+    ) -> None:
         self.last_event_mono = 0.0
         self.accounts: dict[AccountId, AccountReport] = {}
         self._timers = timers
         self._sight = sight
         self._later, self._timed = later, False
-        self._beside: list[tuple[Address, OrderChanged | PositionChanged]] = []
+        self._beside: list[tuple[AccountId, OrderChanged | PositionChanged]] = []
+        self._holding: set[AccountId] = set()
         self._sighted: set[ContractId] = set()
         self._guarded: dict[AccountId, Address] = {}
         self._wanted: dict[AccountId, frozenset[ContractId]] = {}
@@ -110,31 +112,36 @@ class Ingest:
 
     def position_changed(self, position: PositionReport, mono: float) -> None:
         self.last_event_mono = mono
-        address = self._guarded.get(position.account)
-        if address is not None:
-            self._tell_beside(address, PositionChanged(position, mono))
+        if position.account in self._guarded:
+            self._tell_beside(position.account, PositionChanged(position, mono))
             self.saw(position.contract)
 
     def order_changed(self, order: Order, mono: float) -> None:
         self.last_event_mono = mono
-        address = self._guarded.get(order.account)
-        if address is not None:
-            self._tell_beside(address, OrderChanged(order, mono))
+        if order.account in self._guarded:
+            self._tell_beside(order.account, OrderChanged(order, mono))
             self._clock(order.updated_at, mono)
             self.saw(order.contract)
 
     def filled(self, fill: Fill, mono: float) -> None:
+        """One message for a fill and what came right before it: the account is woken once."""
         self.last_event_mono = mono
-        address = self._guarded.get(fill.account)
+        account = fill.account
+        address = self._guarded.get(account)
         if address is not None:
-            self.let_go()
-            address.tell(Filled(fill, mono))
+            beside = tuple(event for whose, event in self._beside if whose == account)
+            if beside:
+                self._beside = [waiting for waiting in self._beside if waiting[0] != account]
+            address.tell(Filled(fill, mono, beside))
+            self._let_go_later(account)
             self._clock(fill.at, mono)
             self.saw(fill.contract)
 
-    def _tell_beside(self, address: Address, event: OrderChanged | PositionChanged) -> None:
-        self._beside.append((address, event))
-        if not self._timed:
+    def _tell_beside(self, account: AccountId, event: OrderChanged | PositionChanged) -> None:
+        self._beside.append((account, event))
+        if self._later is None:
+            self.let_go()
+        elif not self._timed:
             self._timed = True
             self._later(JOIN_S, self._joined)
 
@@ -145,8 +152,22 @@ class Ingest:
     def let_go(self) -> None:
         """Tell what waits, before anything that must not overtake it."""
         beside, self._beside = self._beside, []
-        for address, event in beside:
-            address.tell(event)
+        for account, event in beside:
+            address = self._guarded.get(account)
+            if address is not None:
+                address.tell(event)
+                self._let_go_later(account)
+
+    def _let_go_later(self, account: AccountId) -> None:
+        if self._later is not None and account not in self._holding:
+            self._holding.add(account)
+            self._later(HOLD_S, lambda: self._held(account))
+
+    def _held(self, account: AccountId) -> None:
+        self._holding.discard(account)
+        address = self._guarded.get(account)
+        if address is not None:
+            address.tell(LetGo())
 
     def saw(self, contract: ContractId) -> None:
         if contract not in self._sighted:
@@ -175,7 +196,8 @@ class Ingest:
             address.tell_latest(contract, quote)
 
     def _clock(self, at: datetime, mono: float) -> None:
-        self._timers.tell_latest("gateway", GatewaySeen(at, mono))
+        # They are woken twenty times a second anyway; woken by an event they would delay what it leads to.
+        self._timers.leave_latest("gateway", GatewaySeen(at, mono))
 
 
 def merged(known: Quoted | None, prices: Prices, mono: float) -> Quoted:

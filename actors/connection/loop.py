@@ -104,7 +104,7 @@ class GatewayLoop:
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> None:
         """Call `fn` on the loop thread after so many seconds; it must be quick."""
-        self._hand_over(lambda: self._loop.call_later(seconds, fn))
+        self._hand_over(self._loop.call_later, seconds, fn)
 
     def _hand_over(self, fn: Callable[..., object], *args: object) -> bool:
         try:

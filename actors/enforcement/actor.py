@@ -211,7 +211,8 @@ class EnforcementActor(Actor):
         for call in done.calls:
             self._sender.submit(call, self.me)
             if call.kind in CLOSES and call.contract in closes:
-                self.send(self._to.account, closes.pop(call.contract))
+                # Its fills wake the account, and come behind this.
+                self.leave(self._to.account, closes.pop(call.contract))
         for message in told:
             if isinstance(message, CloseVerified) or message.contract in closes:
                 self.send(self._to.account, message)

@@ -50,6 +50,8 @@ class EnforcementView(Struct, frozen=True, gc=False):
     last_decision: Decision | None
     given_up: tuple[str, ...] = ()
     journal_ok: bool = True
+    rests: bool = False
+    """No snapshot alone makes it act: it waits for what a rule or a person asks."""
 
     @property
     def locked(self) -> bool:
@@ -80,4 +82,5 @@ def view_of(plan: Plan, last_decision: Decision | None, *, journal_ok: bool) -> 
         last_decision,
         memory.given_up,
         journal_ok,
+        not (lockouts.in_force or memory.wishes or memory.ours or any(one.acts for one in memory.standing)),
     )

@@ -30,6 +30,15 @@ class Inbox:
             self.latest[key] = message
             self._changed.notify_all()
 
+    def leave(self, message: object) -> None:
+        self.tell(message)
+
+    def leave_latest(self, key: Hashable, message: object) -> None:
+        self.tell_latest(key, message)
+
+    def rouse(self) -> None:
+        """Nobody sleeps here."""
+
     def ask(self, message: object, timeout_s: float) -> Answer:
         raise NotImplementedError
 

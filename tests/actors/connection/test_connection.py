@@ -116,11 +116,12 @@ def test_fill_reaches_the_account_in_the_gateways_order(sim: ThreadedSimulator, 
     account.clear()
     trade(sim, -2)
     account.wait(AccountChanged)
-    events = [
-        type(message)
-        for message in account.messages
-        if isinstance(message, OrderChanged | Filled | PositionChanged | AccountChanged)
-    ]
+    events = list[type]()
+    for message in account.messages:
+        if isinstance(message, Filled):
+            events += [type(one) for one in message.beside]
+        if isinstance(message, OrderChanged | Filled | PositionChanged | AccountChanged):
+            events.append(type(message))
     assert events == [OrderChanged, OrderChanged, Filled, PositionChanged, AccountChanged]
     assert account.all(Filled)[0].fill.size == account.all(PositionChanged)[0].position.size == -2
 

@@ -17,6 +17,7 @@ from actors.messages import (
     Filled,
     FillId,
     GatewaySeen,
+    LetGo,
     OrderId,
     PositionChanged,
     PositionReport,
@@ -71,14 +72,16 @@ def test_what_comes_beside_a_fill_is_told_with_it_in_the_order_in_which_it_came(
     assert a.messages == []
     ingest.filled(fill(), 1.0)
     ingest.position_changed(after, 1.0)
-    told = [PositionChanged(before, 1.0), Filled(fill(), 1.0)]
-    assert a.messages == told
+    told = Filled(fill(), 1.0, (PositionChanged(before, 1.0),))
+    assert a.messages == [told]
 
-    assert len(calls) == 1
-    calls.pop()()
-    assert a.messages == [*told, PositionChanged(after, 1.0)]
+    joined, held = calls
+    joined()
+    assert a.messages == [told, PositionChanged(after, 1.0)]
+    held()
+    assert a.messages == [told, PositionChanged(after, 1.0), LetGo()]
     ingest.position_changed(before, 2.0)
-    assert len(calls) == 1
+    assert len(calls) == 3
 
 
 def test_contract_is_sighted_once_however_it_turns_up() -> None:
