@@ -65,7 +65,7 @@ def call(
     message = ask(request, command, request_id or str(uuid.uuid4()), deadline_s, secret)
     payload = frame(message)
     until = time.monotonic() + deadline_s + MARGIN_S
-    path = home.socket_to_call()
+    path = _address(home)
     sent = False
     while True:
         try:
@@ -83,6 +83,14 @@ def call(
             if time.monotonic() >= until:
                 raise _unknown(command) from None
             time.sleep(0.05)
+
+
+def _address(home: Home) -> Path:
+    try:
+        return home.socket_to_call()
+    except OSError as error:
+        why = f"cannot find the control socket: {error}"
+        raise Refused(Exit.NOT_PERMITTED, why, "name a shorter home with --home or RISKD_HOME") from None
 
 
 def _connected(home: Home, path: Path, until: float) -> socket.socket:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+import http.client
 import os
-import shutil
-import stat
-import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Annotated
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
-from msgspec import Struct, structs
+from msgspec import structs
 
+from ops.check import Check
 from ops.cli.place import Place, now
 from ops.cli.reading import Json
-from supervisor.home import LONGEST_SOCKET_PATH, Home
-from supervisor.identity import recorded
-from supervisor.protocol import DoTestAccount, Exit, Nothing, Refused
+from supervisor.protocol import Exit
 
-LEAST_FREE_MB = 500
-SLOW_WRITE_S = 0.2
+if TYPE_CHECKING:
+    from ops.start import Sources
+    from ops.units.layout import Layout, Service
 
-
-class Check(Struct, frozen=True):
-    """One finding. `ok` None: worth knowing, no fault."""
-
-    name: str
-    ok: bool | None
-    fact: str
-    cure: str = ""
+MOST_CLOCK_OFF_S = 2.0
+"""Deadlines trust the wall clock no further than this ahead of the gateway's time."""
+ANSWER_S = 5.0
 
 
 def doctor(
@@ -39,120 +36,123 @@ def doctor(
 ) -> None:
     """Check Python, the home, the configuration, the disk, the daemon; exit 1 where something is wrong."""
     place: Place = ctx.obj
-    checks = [*local(place), *remote(place, online)]
+    checks = list(found(place, online))
     if json:
-        found = [structs.asdict(check) for check in checks]
-        place.page.json({"schema": 1, "at": now(), "checks": found})
+        shown = [structs.asdict(check) for check in checks]
+        place.page.json({"schema": 1, "at": now(), "checks": shown})
     else:
         for check in checks:
-            word = {True: "ok", False: "failed", None: "note"}[check.ok]
-            cure = f" -> {check.cure}" if check.cure and check.ok is not True else ""
-            place.page.line(f"  {place.page.state(word.ljust(6))}  {check.name}: {check.fact}{cure}")
+            place.page.line(place.page.finding(check))
     if any(check.ok is False for check in checks):
         raise typer.Exit(Exit.FAILED)
 
 
-def local(place: Place) -> Iterator[Check]:
-    """What can be seen without the daemon."""
+def found(place: Place, online: bool) -> Iterator[Check]:
+    """Every check, from the machine to the gateway."""
+    from ops.cli.doctor_config import read, settings_checks
+    from ops.cli.doctor_guard import guard_checks, online_checks
+    from ops.cli.doctor_home import home_checks, python, zones
+
     home = place.home
-    yield Check(
-        "python", (3, 12) <= sys.version_info[:2] < (3, 15), sys.version.split()[0], "use 3.12 to 3.14"
-    )
-    yield from _home(home)
-    yield _configuration(place)
-    yield _zones()
-    yield Check(
-        "admin secret",
-        True if home.admin_secret.exists() else None,
-        "set" if home.admin_secret.exists() else "not set: the home's owner runs admin commands without one",
-        "riskd secret set admin",
-    )
-
-
-def _home(home: Home) -> Iterator[Check]:
-    try:
-        home.make()
-    except OSError as error:
-        yield Check(
-            "home", False, f"{home.folder}: {error.strerror}", "name another with --home or RISKD_HOME"
-        )
-        return
-    yield Check("home", True, str(home.folder))
-    mode = stat.S_IMODE(home.folder.stat().st_mode)
-    private = None if mode & 0o005 else True
-    fact = f"mode {mode:o}"
-    yield Check("home is private", False if mode & 0o022 else private, fact, f"chmod 750 {home.folder}")
-    free_mb = shutil.disk_usage(home.folder).free // 1_000_000
-    yield Check(
-        "disk space", free_mb >= LEAST_FREE_MB, f"{free_mb} MB free", "make room: history is lost without"
-    )
-    yield _write_speed(home)
-    where = (
-        "in the home" if len(os.fsencode(home.run / "control.sock")) <= LONGEST_SOCKET_PATH else "elsewhere"
-    )
-    yield Check("control socket", True, f"{where}: {home.socket_to_call()}")
-
-
-def _write_speed(home: Home) -> Check:
-    probe = home.run / f".doctor-{os.getpid()}"
-    started = time.monotonic()
-    with probe.open("wb") as file:
-        file.write(b"x" * 4096)
-        file.flush()
-        os.fsync(file.fileno())
-    took_s = time.monotonic() - started
-    probe.unlink()
-    fact = f"{took_s * 1000:.1f} ms for a durable write"
-    return Check("disk speed", took_s < SLOW_WRITE_S, fact, "is the disk a network folder, or failing?")
-
-
-def _configuration(place: Place) -> Check:
-    from config.load import load
-    from config.mistakes import ConfigurationMistakes
-
-    name = ", ".join(map(str, place.files))
-    try:
-        loaded = load(place.files, place.sets, os.environ, place.sources.env_file)
-    except ConfigurationMistakes as error:
-        return Check("configuration", False, f"{name}: {error.mistakes[0]}", "riskd config check")
-    count = len(loaded.warnings)
-    return Check("configuration", True if not count else None, name, f"{count} warnings: riskd config check")
-
-
-def _zones() -> Check:
-    import zoneinfo
-
-    try:
-        zoneinfo.ZoneInfo("America/Chicago")
-    except zoneinfo.ZoneInfoNotFoundError:
-        return Check("time zones", False, "no data for America/Chicago", "install tzdata")
-    return Check("time zones", True, "America/Chicago is known")
-
-
-def remote(place: Place, online: bool) -> Iterator[Check]:
-    """What the daemon knows of itself, and the gateway's answer where asked for."""
-    home = place.home
-    watchdog = recorded(home.watchdog)
-    yield Check(
-        "watchdog", watchdog is not None, f"pid {watchdog.pid}" if watchdog else "not running", "riskd up"
-    )
-    try:
-        answer = place.ask("doctor", Nothing())
-    except Refused as no:
-        yield Check("daemon", no.code is not Exit.NOT_RUNNING and None, no.why, no.hint)
-        return
-    for entry in answer["checks"]:
-        yield Check(entry["name"], entry.get("ok"), entry["fact"], entry.get("cure") or "")
+    yield python()
+    yield zones()
+    yield from home_checks(home)
+    sources, unseen = _sources(place)
+    if unseen:
+        yield Check("configuration", None, unseen, "sudo riskd doctor")
+    else:
+        loaded, check = read(sources)
+        yield check
+        if loaded is not None:
+            yield from settings_checks(loaded.settings, sources, home.database, datetime.now(UTC).date())
+            if online and (url := loaded.settings.gateway.api_url) is not None:
+                yield clock(url)
+    yield _admin_secret(place)
+    yield from _service(place)
+    yield from guard_checks(place, sources)
     if online:
-        yield from _online(lambda: place.ask("account.test", DoTestAccount(), 60.0))
+        yield from online_checks(place)
 
 
-def _online(test: Callable[[], object]) -> Iterator[Check]:
-    try:
-        answer = test()
-    except Refused as no:
-        yield Check("gateway", False, no.why, no.hint)
+def _admin_secret(place: Place) -> Check:
+    if place.home.admin_secret.exists():
+        return Check("admin secret", True, "set")
+    fact = "not set: the home's owner runs admin commands without one"
+    return Check("admin secret", None, fact, "riskd secret set admin")
+
+
+def _sources(place: Place) -> tuple[Sources, str]:
+    """The files that are meant: a service's are those it was installed with. And why they cannot be read."""
+    from ops.start import Sources
+    from ops.units.layout import sources_of
+
+    installed = _installed(place)
+    if installed is None or place.named_files:
+        return place.sources, ""
+    _, service = installed
+    files, sets, env_file = sources_of(service)
+    sources = Sources(files, sets, env_file)
+    for path in (*files, *((env_file,) if env_file else ())):
+        if path.exists() and not os.access(path, os.R_OK):
+            return sources, f"{path} is for the service's account alone"
+    return sources, ""
+
+
+def _installed(place: Place) -> tuple[Layout, Service] | None:
+    from ops.units.layout import kind_here
+    from ops.units.standing import installed
+
+    home = place.home.folder
+    return next((one for one in installed(kind_here(), Path("/")) if Path(one[0].home) == home), None)
+
+
+def _service(place: Place) -> Iterator[Check]:
+    """Where the home is a service's: each promise that it does not keep."""
+    from ops.units.standing import running_watchdogs, standing
+
+    installed = _installed(place)
+    if installed is None:
         return
-    assert isinstance(answer, dict)
-    for step in answer["steps"]:
-        yield Check(f"gateway: {step['name']}", bool(step["ok"]), step.get("text", ""), "riskd logs")
+    where, service = installed
+    checks = standing(where, service, Path("/"), running_watchdogs(where))
+    broken = [check for check in checks if check.ok is not True]
+    for check in broken:
+        yield Check(f"service: {check.name}", check.ok, check.fact, check.cure)
+    if not broken:
+        yield Check("service", True, f"{where.label} keeps its promises")
+
+
+# ------------------------------------------------------------------------------ the gateway's clock
+
+
+def clock(api_url: str) -> Check:
+    """The machine's clock beside the gateway's, by the date its answers carry (to the second)."""
+    cure = "have the system keep its time (timedatectl set-ntp true)"
+    try:
+        off_s = clock_off_s(api_url)
+    except (OSError, http.client.HTTPException) as error:
+        return Check("clock", None, f"the gateway was not reached: {error}", "check the network")
+    if off_s is None:
+        return Check("clock", None, "the gateway's answers carry no date")
+    fact = f"{abs(off_s):.1f} s {'ahead of' if off_s > 0 else 'behind'} the gateway"
+    return Check("clock", abs(off_s) <= MOST_CLOCK_OFF_S, fact, cure)
+
+
+def clock_off_s(api_url: str) -> float | None:
+    """Seconds by which this machine is ahead of the gateway; None where it gives no date."""
+    url = urlsplit(api_url)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=ANSWER_S)
+    before = time.time()
+    try:
+        connection.request("HEAD", url.path or "/")
+        date = connection.getresponse().getheader("Date")
+    finally:
+        connection.close()
+    if date is None:
+        return None
+    try:
+        theirs = parsedate_to_datetime(date).timestamp() + 0.5
+    except ValueError:
+        return None
+    return (before + time.time()) / 2 - theirs

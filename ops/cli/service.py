@@ -246,12 +246,10 @@ def _permit(installed: Place, where: Layout, yes: bool) -> None:
 
 def _settings(found: Service) -> Settings:
     from config.load import load
+    from ops.units.layout import sources_of
 
-    words = found.arguments
-    pairs = list(zip(words[::2], words[1::2], strict=False))
-    files = [Path(value) for flag, value in pairs if flag == "--config"]
-    env_file = next((Path(value) for flag, value in pairs if flag == "--env-file"), None)
-    return load(files, [value for flag, value in pairs if flag == "--set"], os.environ, env_file).settings
+    files, sets, env_file = sources_of(found)
+    return load(files, sets, os.environ, env_file).settings
 
 
 def _permit_offline(home: Home, where: Layout) -> None:

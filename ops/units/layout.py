@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Literal, assert_never
 
 from msgspec import Struct
@@ -128,6 +128,14 @@ def environment(where: Layout) -> dict[str, str]:
         # One place for all services of this account: two homes for one gateway account must meet there.
         found["XDG_RUNTIME_DIR"] = RUNTIME
     return found
+
+
+def sources_of(service: Service) -> tuple[tuple[Path, ...], tuple[str, ...], Path | None]:
+    """Where the service's configuration is read from: files, single keys, the file of names."""
+    pairs = list(zip(service.arguments[::2], service.arguments[1::2], strict=False))
+    env_file = next((Path(value) for flag, value in pairs if flag == "--env-file"), None)
+    files = tuple(Path(value) for flag, value in pairs if flag == "--config")
+    return files, tuple(value for flag, value in pairs if flag == "--set"), env_file
 
 
 RUNTIME = "/run/riskd"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from ops.check import Check
 from ops.units.access import Account, blocked_at, weak_spot, weak_spots
 from ops.units.carry import below, gid_of, uid_of
-from ops.units.layout import Kind, Layout, Service, layout
+from ops.units.layout import Kind, Layout, Service, layout, sources_of
 from ops.units.plan import Machine, own, unit_text
 
 AGAIN = "riskd service install"
@@ -180,8 +180,8 @@ def _programs(where: Layout, service: Service, trader: Account, root: Path) -> C
 
 def _runnable(where: Layout, service: Service, own_: Account, root: Path) -> Check:
     """The service itself must get at what it needs."""
-    needed = [Path(service.python)]
-    needed += [Path(file) for flag, file in _pairs(service.arguments) if flag in ("--config", "--env-file")]
+    files, _, env_file = sources_of(service)
+    needed = [Path(service.python), *files, *((env_file,) if env_file else ())]
     for path in needed:
         here = below(root, path)
         if not here.exists():
@@ -189,10 +189,6 @@ def _runnable(where: Layout, service: Service, own_: Account, root: Path) -> Che
         if (stop := blocked_at(here, own_, root)) is not None:
             return Check("the service can read what it needs", False, f"not past {stop}", AGAIN)
     return Check("the service can read what it needs", True, "interpreter, configuration, secrets")
-
-
-def _pairs(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    return zip(words[::2], words[1::2], strict=False)
 
 
 def _configuration(where: Layout, trader: Account, root: Path) -> Check:

@@ -29,7 +29,7 @@ from supervisor.protocol import (
     Refused,
 )
 from supervisor.roles import AdminSecret
-from tests.ops.cli.stand_in import Ran, Riskd, StandIn
+from tests.ops.cli.stand_in import Riskd, StandIn
 
 AT = datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
 ONE = {"accounts": [{"name": "PRAC-1"}]}
@@ -323,14 +323,3 @@ def test_broken_audit_chain_is_a_failure(daemon: StandIn, riskd: Riskd) -> None:
 
     daemon.answers["audit.verify"] = {"entries": 3, "head": "ab", "broken_at": 2}
     assert riskd("audit", "verify").code == 1
-
-
-def test_doctor_without_a_daemon_still_checks_the_machine(riskd: Riskd) -> None:
-    ran: Ran = riskd("doctor", "--json")
-
-    checks = {check["name"]: check for check in ran.json["checks"]}
-    assert checks["python"]["ok"]
-    assert checks["disk speed"]["ok"] is not None
-    assert checks["daemon"]["ok"] is False
-    assert checks["configuration"]["cure"]
-    assert ran.code == 1

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ rules:
   max_contracts: {limit: 5}
 """
 KEY = "key-that-nobody-sees"
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the other systems are plans alone")
 WHERE = layout("systemd")
 
 
