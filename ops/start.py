@@ -20,11 +20,11 @@ import msgspec
 
 from actors.clock import TEST_CLOCK, clock_from
 from ops import client
-from ops.watchdog.loop import output_file
 from ops.watchdog.process import end_recorded
 from supervisor.home import Home
 from supervisor.identity import Identity, identity_of, recorded
 from supervisor.protocol import Exit, OfAccounts, Refused
+from supervisor.spawning import inherited, output_file, spawn
 
 if TYPE_CHECKING:
     from config.load import Loaded
@@ -34,7 +34,6 @@ BLIND_S = 5.0
 """How long a started daemon may be blind before `up` leaves it to its retries."""
 LOOK_S = 0.1
 STOP_S = 20.0
-OWN_VARIABLES = ("RISKD_RESTART", "RISKD_RESTART_CAUSE", "RISKD_DOWN_SINCE")
 DEMO_LOGIN = ("demo-user", "demo-key-1234567890")
 
 type Talk = Callable[[str], None]
@@ -143,20 +142,6 @@ def watchdog_command(home: Home, loaded: Loaded, daemon: Sequence[str]) -> list[
     ]
 
 
-def same_watchdog(home: Home) -> list[str] | None:
-    """The command that started the last watchdog: for one that died while its daemon runs on."""
-    with suppress(OSError, msgspec.DecodeError):
-        kept = msgspec.json.decode(home.watchdog.read_bytes(), type=Watched)
-        return [sys.executable, "-P", "-m", "ops.watchdog", *kept.argv]
-    return None
-
-
-class Watched(msgspec.Struct):
-    """The part of HOME/run/watchdog.json that starts the same watchdog again."""
-
-    argv: list[str]
-
-
 def daemon_arguments(sources: Sources, more_sets: Sequence[str]) -> list[str]:
     """What the daemon needs to read the same configuration again by itself."""
     arguments: list[str] = []
@@ -177,22 +162,13 @@ def environment_of(daemon: Identity) -> dict[str, str]:
         found = psutil.Process(daemon.pid).environ()
     except psutil.Error:
         return dict(os.environ)
-    return {name: value for name, value in found.items() if name not in OWN_VARIABLES}
+    return inherited(found)
 
 
 def detach(
     home: Home, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    with output_file(home.watchdog_out) as output:
-        return subprocess.Popen(
-            command,
-            cwd=home.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    return spawn(command, home, home.watchdog_out, environment)
 
 
 class Phase(msgspec.Struct):
@@ -203,9 +179,12 @@ class Phase(msgspec.Struct):
 
 
 class Ended(msgspec.Struct):
+    """HOME/run/ended.json as far as the command line reads it."""
+
     exit: int = 1
     why: str = "it ended"
     hint: str = ""
+    left_open: tuple[str, ...] = ()
 
 
 def wait_until_guarding(
@@ -270,6 +249,13 @@ def ended(home: Home, code: int) -> Refused:
         why = msgspec.json.decode(home.ended.read_bytes(), type=Ended)
     known = why.exit if why.exit in (Exit.FAILED, Exit.BAD_CONFIG, Exit.NOT_PERMITTED) else Exit.FAILED
     return Refused(Exit(known), why.why, why.hint or f"its output is in {home.daemon_out}")
+
+
+def left_open(home: Home) -> tuple[str, ...]:
+    """What the guard that has just ended left open, in its own words."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(home.ended.read_bytes(), type=Ended).left_open
+    return ()
 
 
 def wait_gone(home: Home, daemon: Identity | None, watchdog: Identity | None) -> None:

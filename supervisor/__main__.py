@@ -7,18 +7,14 @@ lock, opens the store, settles the configuration, then runs the guard and serves
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import filelock
-import msgspec
 import trio
-from msgspec import Struct
 
 from actors import logs
 from actors.clock import TEST_CLOCK, Clock, clock_from
@@ -30,46 +26,27 @@ from actors.persistence.store import Store
 from config.mistakes import ConfigurationMistakes, rendered
 from config.secrets import SecretUnavailable
 from config.settings import Settings
+from supervisor.anchor import keep_watchdog
 from supervisor.configuration import Accepted, settle
 from supervisor.control import Audited, ControlServer
 from supervisor.control_socket import control_socket
 from supervisor.gather import Process
 from supervisor.handlers import Daemon
-from supervisor.heartbeat import Beat, HeartbeatPage, Phase
 from supervisor.home import Home
-from supervisor.identity import identity_of
 from supervisor.metrics import MetricsServer
 from supervisor.placement import settle_down
+from supervisor.presence import Ended, Presence, refuse
 from supervisor.program import Ending, Program
 from supervisor.reach import gateway_maker
 from supervisor.readings import GuardReadings
 from supervisor.roles import AdminSecret, Grants
 from supervisor.telling import HANDLERS
+from supervisor.winding_down import GRACE_S, TERMINATED, leave_now, obey_signals
 
 log = get_logger("riskd.daemon")
 
 LOCK_WAIT_S = 5.0
 """A daemon that was just replaced may need a moment to let go of the home."""
-TERMINATED = 143
-
-
-class Ended(Struct, frozen=True):
-    """HOME/run/ended.json: what `riskd up` shows when the daemon could not start."""
-
-    exit: int
-    why: str
-    hint: str = ""
-
-
-class Running(Struct, frozen=True):
-    """HOME/run/daemon.json: who runs and how far it is."""
-
-    pid: int
-    start_ticks: int
-    started_at: datetime
-    restart: int
-    safe_mode: bool
-    phase: str
 
 
 def main(argv: Sequence[str]) -> int:
@@ -98,14 +75,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def refuse(home: Home, ended: Ended) -> int:
-    """Leave the reason where the command line finds it."""
-    sys.stderr.write(f"{ended.why}\n")
-    if home.run.is_dir() and os.access(home.run, os.W_OK):
-        home.ended.write_bytes(msgspec.json.encode(ended))
-    return ended.exit
-
-
 def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     restart = int(os.environ.get("RISKD_RESTART", "0"))
     try:
@@ -130,15 +99,15 @@ def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     finally:
         logs.stop()
         store.close()
-    if ending.exit in (1, 78):
-        return refuse(home, Ended(ending.exit, ending.why, ending.hint))
+    if ending.exit in (0, 1, 78, TERMINATED):
+        return refuse(home, Ended(ending.exit, ending.why, ending.hint, ending.left_open))
     return ending.exit
 
 
 async def _serve(
     home: Home, clock: Clock, store: Store, accepted: Accepted, restart: int, safe_mode: bool
 ) -> Ending:
-    daemon = Pulse(home, clock, restart, safe_mode)
+    daemon = Presence(home, clock, restart, safe_mode)
     program = Program(
         accepted.settings,
         home,
@@ -150,6 +119,7 @@ async def _serve(
         safe_mode=safe_mode,
         on_scan=daemon.beat,
         on_phase=daemon.phase,
+        grace_s=GRACE_S,
     )
     daemon.program = program
     store_accepted(program, accepted)
@@ -163,15 +133,21 @@ async def _serve(
                 lambda: grants(home, accepted.settings),
                 AdminSecret(home.admin_secret),
                 audit,
+                closed=lambda: "the guard is ending" if program.ending else "",
             )
             await nursery.start(server.serve, listener)
-            nursery.start_soon(_signals, program)
+            nursery.start_soon(obey_signals, program, partial(leave_now, program, partial(_note, home)))
+            nursery.start_soon(keep_watchdog, home, clock, lambda: program.ending is None)
             await serve_metrics(nursery, program, process)
             settle_down(accepted.settings.process.pin)
             ending = await program.run()
             daemon.stopped()
             nursery.cancel_scope.cancel()
     return ending
+
+
+def _note(home: Home, code: int, why: str, left: tuple[str, ...]) -> None:
+    refuse(home, Ended(code, why, "", left))
 
 
 async def serve_metrics(nursery: trio.Nursery, program: Program, process: Process) -> None:
@@ -211,84 +187,6 @@ def auditor(program: Program) -> Callable[[Audited], None]:
         program.address("persistence").tell(Record(key, HistoryKind.ADMIN, at, "", body))
 
     return record
-
-
-def record_return(program: Program) -> None:
-    """A daemon that replaced another writes down why, and for how long nobody guarded."""
-    at, since = program.clock.wall(), os.environ.get("RISKD_DOWN_SINCE")
-    uncovered_ms = round((program.clock.mono() - float(since)) * 1e3, 3) if since else None
-    cause = os.environ.get("RISKD_RESTART_CAUSE") or "unknown"
-    body: dict[str, object] = {"actor": "daemon", "cause": cause, "uncovered_ms": uncovered_ms}
-    key = keys.history_id(HistoryKind.RESTART, "", f"daemon/{at.isoformat()}")
-    program.address("persistence").tell(Record(key, HistoryKind.RESTART, at, "", body))
-
-
-async def _signals(program: Program) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-        async for number in received:
-            program.end(Ending(TERMINATED, f"asked to stop by {signal.Signals(number).name}"))
-
-
-class Pulse:
-    """What the watchdog sees of the daemon: the heartbeat page and daemon.json."""
-
-    def __init__(self, home: Home, clock: Clock, restart: int, safe_mode: bool) -> None:
-        self.program: Program | None = None
-        self.started_at = clock.wall()
-        self._home, self._clock = home, clock
-        me = identity_of(os.getpid())
-        assert me is not None
-        self._running = Running(me.pid, me.start_ticks, self.started_at, restart, safe_mode, "opening")
-        # The watchdog asks for these stacks before it kills a daemon that no longer beats.
-        self._stacks = home.stacks.open("w")
-        if hasattr(signal, "SIGUSR1"):
-            faulthandler.register(signal.SIGUSR1, file=self._stacks, all_threads=True)
-        self._page = HeartbeatPage(home.heartbeat)
-        self._count = 0
-        self._phase = Phase.STARTING
-        self.phase("opening the store")
-
-    def phase(self, phase: str) -> None:
-        self._running = msgspec.structs.replace(self._running, phase=phase)
-        fresh = self._home.daemon.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(self._running))
-        fresh.replace(self._home.daemon)
-        if phase == "ready":
-            self._phase = Phase.READY
-            if self.program is not None and self._running.restart:
-                record_return(self.program)
-        elif phase == "stopping":
-            self._phase = Phase.STOPPING
-        elif phase == "restarting":
-            self._phase = Phase.RESTARTING
-        self.beat()
-
-    def beat(self) -> None:
-        self._count += 1
-        program = self.program
-        covered, configured, oldest_ms, slowest, slowest_ms = 0, 0, 0.0, "", 0.0
-        if program is not None:
-            covered, configured = program.coverage()
-            oldest_ms, slowest, slowest_ms = program.slowness()
-        running = self._running
-        self._page.beat(
-            Beat(
-                self._count,
-                running.pid,
-                running.start_ticks,
-                self._clock.mono(),
-                oldest_ms,
-                covered,
-                configured,
-                self._phase,
-                slowest,
-                slowest_ms,
-            )
-        )
-
-    def stopped(self) -> None:
-        self._home.daemon.unlink(missing_ok=True)
-        self._page.close()
 
 
 if __name__ == "__main__":

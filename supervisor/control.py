@@ -199,7 +199,10 @@ class ControlServer[Parts]:
         secret: AdminSecret,
         audit: Callable[[Audited], None],
         limits: Limits | None = None,
+        closed: Callable[[], str] = str,
     ) -> None:
+        """`closed` says why nothing new may be begun any more; empty while it may."""
+        self._closed = closed
         self._handlers = handlers
         self._parts = parts
         self._grants = grants
@@ -302,6 +305,8 @@ class ControlServer[Parts]:
         try:
             command, handler = self._find(request.command)
             role = await self._permit(command, peer, request)
+            if command.acting and (why := self._closed()):
+                raise Refused(Exit.FAILED, f"cannot do {request.command}: {why}", "riskd status")
             context = Context(self._parts, peer, role, request.id)
             call = _Call(context, request, handler, _body(command, request))
             if command.acting:

@@ -35,6 +35,8 @@ class Phase(IntEnum):
     """It was told to end: the watchdog must not replace it."""
     RESTARTING = 3
     """It ends so that a fresh one can take over, and is replaced however it ends."""
+    FAILING = 4
+    """It ends because it cannot go on, or somebody sent it a signal: replaced, and counted as a failure."""
 
 
 class Beat(Struct, frozen=True, gc=False, array_like=True):

@@ -37,6 +37,7 @@ class Home:
         self.heartbeat = self.run / "heartbeat"
         self.stacks = self.run / "stacks.txt"
         self.watchdog = self.run / "watchdog.json"
+        self.watchdog_beat = self.run / "watchdog.beat"
         self.watchdog_lock = self.run / "watchdog.lock"
         self.ended = self.run / "ended.json"
         """Why the guard ended, for the command line that started it."""

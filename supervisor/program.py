@@ -56,6 +56,7 @@ from supervisor.home import Home
 from supervisor.hooks import SilentHooks
 from supervisor.inbox import Inbox
 from supervisor.tree import Parts, trunk
+from supervisor.winding_down import TERMINATED, wind_down
 
 log = get_logger("riskd.supervisor")
 
@@ -74,9 +75,16 @@ class Ending(Struct, frozen=True):
     exit: int
     why: str
     hint: str = ""
+    left_open: tuple[str, ...] = ()
 
 
 REPLACE_ME = 75
+"""Asked for by an operator: replaced at once, out of safe mode."""
+CANNOT_GO_ON = 70
+"""A part that only a new process cures: replaced, and counted as a failure."""
+
+LEAVING = {0: "stopping", 1: "stopping", 78: "stopping", REPLACE_ME: "restarting"}
+"""What the watchdog is told by the exit code; any other end is a failure."""
 
 type MakeGateway = Callable[[Settings, Clock], Callable[[], Gateway]]
 
@@ -97,7 +105,9 @@ class Program(SilentHooks):
         safe_mode: bool = False,
         on_scan: Callable[[], None] | None = None,
         on_phase: Callable[[str], None] | None = None,
+        grace_s: float = 0.0,
     ) -> None:
+        """`grace_s`: how long an end waits for closes that are under way."""
         self.settings, self.home, self.store = settings, home, store
         self.first_start = first_start
         # Read before the persistence actor owns the file.
@@ -117,7 +127,7 @@ class Program(SilentHooks):
         self._died_of: dict[str, str] = {}
         """Why an actor that is being replaced died."""
         self.actor_restarts = 0
-        self._on_scan, self._on_phase = on_scan, on_phase
+        self._on_scan, self._on_phase, self._grace_s = on_scan, on_phase, grace_s
         self._scanned = clock.mono()
         self._inbox = Inbox("tree")
         self._news, self._arrivals = trio.open_memory_channel[object](1000)
@@ -196,12 +206,28 @@ class Program(SilentHooks):
             self._phase("logging in")
             task_status.started()
             await self._over.wait()
-            self._phase("restarting" if self._ending and self._ending.exit == REPLACE_ME else "stopping")
+            await self._leave()
             await self.supervisor.stop()
             await trio.to_thread.run_sync(self.loop.close)
             nursery.cancel_scope.cancel()
         assert self._ending is not None
         return self._ending
+
+    async def _leave(self) -> None:
+        """Say so before anything stops: the watchdog must know whether another one is wanted."""
+        assert self._ending is not None
+        self._phase(LEAVING.get(self._ending.exit, "failing"))
+        if self._ending.exit in (0, TERMINATED):
+            left = await wind_down(self, self._grace_s)
+            self._ending = msgspec.structs.replace(self._ending, left_open=left)
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why it is ending; None while it guards."""
+        return self._ending
+
+    def end_for(self, code: int, why: str) -> None:
+        self.end(Ending(code, why))
 
     def end(self, ending: Ending) -> None:
         """Stop in good order; the first reason given is the one told."""
@@ -491,7 +517,7 @@ class Program(SilentHooks):
 
     def must_restart(self, reason: str) -> None:
         log.critical("program.must_be_replaced", why=reason)
-        self.end(Ending(REPLACE_ME, reason))
+        self.end(Ending(CANNOT_GO_ON, reason))
 
     def scanned(self, now: float) -> None:
         self._scanned = now

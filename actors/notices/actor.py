@@ -58,6 +58,10 @@ class Tried(Struct, frozen=True, gc=False):
         return self.outcome == SENT
 
 
+class HowManyWait(Struct, frozen=True, gc=False, tag=True):
+    """Ask: how many alerts have not reached all their targets yet, nor failed."""
+
+
 class UseTargets(Struct, frozen=True, tag=True):
     """The configuration changed: alerts go to these from now on."""
 
@@ -144,6 +148,8 @@ class NoticesActor(Actor):
                 self._tick()
             case TestAlerts():
                 self._test()
+            case HowManyWait():
+                self.reply(sum(not opened.settled for opened in self._state.opened.values()))
             case UseTargets(targets=targets):
                 self._use(targets)
             case _:

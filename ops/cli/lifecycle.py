@@ -54,11 +54,12 @@ type Launch = tuple[list[str], dict[str, str]]
 def _adopting(home: Home) -> Launch | None:
     """Where the daemon runs on without a watchdog, only that is started again."""
     from ops import start
+    from supervisor.spawning import same_watchdog
 
     daemon = recorded(home.daemon)
     if daemon is None:
         return None
-    command = start.same_watchdog(home)
+    command = same_watchdog(home)
     if command is None:
         why = f"cannot watch the daemon (pid {daemon.pid}) in {home.folder}: how it was started is lost"
         raise Refused(Exit.FAILED, why, "riskd down, then riskd up")
@@ -132,12 +133,14 @@ def down(
         return
     if open_ and not leave_open:
         confirm(f"{open_} open: nobody will guard that. End the guard?", yes=yes, hint="add --leave-open")
-    from ops.start import wait_gone
+    from ops.start import left_open, wait_gone
 
     daemon = recorded(home.daemon)
     place.ask("down", DoStop(leave_open=leave_open or bool(open_)))
     wait_gone(home, daemon, watchdog)
     place.page.line("the guard has ended")
+    if left := left_open(home):
+        place.page.line(f"left open: {', '.join(left)}; nobody guards that now")
 
 
 def _open_positions(place: Place) -> str:

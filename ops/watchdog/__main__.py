@@ -17,6 +17,7 @@ import filelock
 
 from actors.clock import clock_from
 from ops.watchdog.loop import Watchdog
+from ops.watchdog.starting import launch
 from ops.watchdog.verdict import Limits
 from supervisor.home import Home
 
@@ -32,11 +33,11 @@ def main(argv: Sequence[str]) -> int:
     home = Home(options.home.absolute())
     home.make()
     limits = Limits(heartbeat_s=options.heartbeat_deadline, memory_mb=options.memory_limit_mb)
-    command = [sys.executable, "-P", "-m", "supervisor", "--home", str(home.folder), *daemon]
+    clock = clock_from(os.environ)
     try:
         with filelock.FileLock(home.watchdog_lock, timeout=0):
-            clock = clock_from(os.environ)
-            return Watchdog(home, command, limits, clock, restarted=options.restarted).run()
+            how = launch(home, daemon)
+            return Watchdog(home, how, limits, clock, restarted=options.restarted).run()
     except filelock.Timeout:
         sys.stderr.write(f"cannot watch {home.folder}: another watchdog does.\n")
         return 1

@@ -7,44 +7,79 @@ import random
 import select
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO, assert_never
+from typing import assert_never
 
 import msgspec
 
 from actors.clock import Clock
 from ops.watchdog.notify import announcer
-from ops.watchdog.process import Process, end_recorded
-from ops.watchdog.verdict import AskToStop, Dump, End, Kill, Limits, Look, Start, Step, View, begin, judge
-from supervisor.heartbeat import Beat, read_beat
+from ops.watchdog.process import Process, end_recorded, end_session
+from ops.watchdog.starting import Launch, Starter
+from ops.watchdog.verdict import (
+    Adopted,
+    AskToStop,
+    Dump,
+    End,
+    Kill,
+    Limits,
+    Look,
+    Stage,
+    Start,
+    Step,
+    View,
+    begin,
+    judge,
+)
+from supervisor.heartbeat import Beat, HeartbeatPage, read_beat
 from supervisor.home import Home
 from supervisor.identity import Identity, identity_of, recorded
 
 LOOK_S = 0.1
 MEMORY_EVERY_S = 5.0
-MOST_OUTPUT_BYTES = 1 << 20
-"""Of daemon.out, per start; the one before is kept beside it."""
+MOST_STACKS = 20_000
+"""Characters of a daemon's stacks that go into the watchdog's own record."""
+STAND_BY_AFTER_S = 0.5
+"""Ready for this long: the start is over, another process may import beside it."""
+AGAIN_S = 5.0
+"""A second signal to stop within this long ends the guard at once; two within `ONE_S` are one."""
+ONE_S = 0.3
+
+
+class Found(msgspec.Struct):
+    """The part of HOME/run/daemon.json that a watchdog goes on from."""
+
+    restart: int = 0
+    safe_mode: bool = False
+
+
+class Left(msgspec.Struct):
+    """The part of HOME/run/ended.json that says what nobody guards any more."""
+
+    left_open: tuple[str, ...] = ()
 
 
 class Watchdog:
-    """Keeps one daemon running. `command` starts it (without `--safe-mode`, which is added)."""
+    """Keeps one daemon running. `restarted`: its first one is not started by a person at a terminal."""
 
     def __init__(
-        self, home: Home, command: Sequence[str], limits: Limits, clock: Clock, *, restarted: bool = False
+        self, home: Home, how: Launch, limits: Limits, clock: Clock, *, restarted: bool = False
     ) -> None:
         self._home = home
-        self._restarted = restarted
         self._unit = announcer(os.environ)
-        self._command = tuple(command)
+        self._starter = Starter(home, how)
         self._limits = limits
         self._clock = clock
+        self._restarted = restarted
         self._process: Process | None = None
-        self._told_to_stop = False
+        self._told_at: float | None = None
+        self._told_again = False
+        self._page: HeartbeatPage | None = None
+        self._me = identity_of(os.getpid()) or Identity(os.getpid(), 0)
+        self._beats = 0
         self._memory_mb = 0.0
         self._memory_at = 0.0
         self._wake_in, self._wake_out = socket.socketpair()
@@ -55,17 +90,35 @@ class Watchdog:
         """Guard until told to stop or the daemon ends for good; returns the exit code."""
         previous = self._take_signals()
         try:
+            self._page = HeartbeatPage(self._home.watchdog_beat)
+            self._beat_myself()
             self._write_record()
             view, steps = self._begin()
             while (ending := self._carry_out(steps, view)) is None:
+                self._stand_by(view)
                 self._sleep(view)
+                self._beat_myself()
                 view, steps = judge(view, self._look(), self._limits, random.random())
             self._finish(ending)
             return ending.code
         finally:
             self._give_signals_back(previous)
+            self._starter.dismiss()
             if self._process is not None:
                 self._process.close()
+            if self._page is not None:
+                self._page.close()
+
+    def _beat_myself(self) -> None:
+        """For the daemon, which replaces a watchdog that stands still."""
+        self._beats += 1
+        assert self._page is not None
+        self._page.beat(Beat(self._beats, self._me.pid, self._me.start_ticks, self._clock.mono()))
+
+    def _stand_by(self, view: View) -> None:
+        well = view.stage is Stage.LIVE and view.ready_at is not None and self._told_at is None
+        if well and view.ready_at is not None and view.looked_at - view.ready_at >= STAND_BY_AFTER_S:
+            self._starter.stand_by()
 
     # ------------------------------------------------------------------ looking
 
@@ -76,13 +129,19 @@ class Watchdog:
                 self._process = Process(found)
                 beat = self._beat() or Beat(-1, found.pid, found.start_ticks, 0.0)
                 self._say("watchdog.adopted", pid=found.pid)
-                return begin(self._clock.mono(), beat)
+                said = self._said_of_itself()
+                return begin(self._clock.mono(), Adopted(beat, said.restart, said.safe_mode))
         return begin(self._clock.mono(), restarted=self._restarted)
+
+    def _said_of_itself(self) -> Found:
+        with suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self._home.daemon.read_bytes(), type=Found)
+        return Found()
 
     def _look(self) -> Look:
         now, process = self._clock.mono(), self._process
         if process is None:
-            return Look(now, alive=False, told_to_stop=self._told_to_stop)
+            return Look(now, alive=False, told_to_stop=self._told_at is not None)
         alive, beat = process.alive(), self._beat()
         if alive and now - self._memory_at >= MEMORY_EVERY_S:
             self._memory_mb, self._memory_at = process.memory_mb(), now
@@ -95,7 +154,9 @@ class Watchdog:
             suspended=alive and process.suspended(),
             beat=beat,
             memory_mb=self._memory_mb,
-            told_to_stop=self._told_to_stop,
+            warm=self._starter.warm,
+            told_to_stop=self._told_at is not None,
+            told_again=self._told_again,
         )
 
     def _beat(self) -> Beat | None:
@@ -127,11 +188,13 @@ class Watchdog:
                     self._say("watchdog.stacks_asked", restart=view.restart)
                     self._signal(signal.SIGUSR1)
                 case Kill():
-                    self._say("watchdog.killed", why=step.why, restart=view.restart)
+                    self._say(
+                        "watchdog.killed", why=step.why, restart=view.restart, stacks=self._stacks(view)
+                    )
                     self._signal(signal.SIGKILL)
                 case AskToStop():
                     self._say("watchdog.stop_asked", why=step.why, restart=view.restart)
-                    if self._told_to_stop:
+                    if self._told_at is not None:
                         self._unit.stopping()
                     self._signal(signal.SIGTERM)
                     self._signal(signal.SIGCONT)
@@ -141,18 +204,19 @@ class Watchdog:
                     assert_never(step)
         return None
 
+    def _stacks(self, view: View) -> str:
+        """What the daemon left when it was asked where it hangs: the next one begins the file anew."""
+        if not view.dumped:
+            return ""
+        with suppress(OSError):
+            return self._home.stacks.read_text("utf-8", "replace")[-MOST_STACKS:]
+        return ""
+
     def _start(self, step: Start) -> None:
-        if self._process is not None:
-            self._process.close()
-        environment = dict(os.environ)
-        environment["RISKD_RESTART"] = str(step.restart)
-        environment["RISKD_RESTART_CAUSE"] = step.cause
-        environment["RISKD_DOWN_SINCE"] = "" if step.down_since is None else f"{step.down_since:.6f}"
-        command = [*self._command, "--safe-mode"] if step.safe_mode else list(self._command)
+        before = self._process
         self._memory_mb, self._memory_at = 0.0, self._clock.mono()
-        child = spawn(command, self._home, environment)
-        identity = identity_of(child.pid) or Identity(child.pid, 0)
-        self._process = Process(identity, child)
+        child = self._starter.start(step)
+        self._process = Process(identity_of(child.pid) or Identity(child.pid, 0), child)
         self._unit.started(self._clock.mono(), step.restart)
         self._say(
             "watchdog.started",
@@ -160,7 +224,13 @@ class Watchdog:
             restart=step.restart,
             safe_mode=step.safe_mode,
             cause=step.cause,
+            stood_by=self._starter.warm,
+            down_since=step.down_since,
         )
+        if before is not None:
+            before.close()
+            for pid in end_session(before.identity.pid):
+                self._say("watchdog.orphan_ended", pid=pid)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -169,16 +239,24 @@ class Watchdog:
     def _finish(self, ending: End) -> None:
         self._unit.stopping()
         self._say("watchdog.ended", code=ending.code, why=ending.why)
+        self._starter.dismiss()
+        if left := self._left_open():
+            self._say("watchdog.left_open", left=left)
         if not self._home.ended.exists():
             write_json(self._home, "ended", {"exit": ending.code, "why": ending.why, "hint": ""})
         end_recorded(self._home.simulator)
         self._home.watchdog.unlink(missing_ok=True)
 
+    def _left_open(self) -> tuple[str, ...]:
+        """In the daemon's own words, for whoever reads along in the foreground."""
+        with suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self._home.ended.read_bytes(), type=Left).left_open
+        return ()
+
     def _write_record(self) -> None:
-        me = identity_of(os.getpid())
         record = {
-            "pid": os.getpid(),
-            "start_ticks": me.start_ticks if me else 0,
+            "pid": self._me.pid,
+            "start_ticks": self._me.start_ticks,
             "started_at": self._clock.wall(),
             "argv": sys.argv[1:],
         }
@@ -193,7 +271,10 @@ class Watchdog:
 
     def _take_signals(self) -> dict[signal.Signals, object]:
         def stop(number: int, frame: object) -> None:
-            self._told_to_stop = True
+            now = self._clock.mono()
+            if self._told_at is not None and ONE_S <= now - self._told_at <= AGAIN_S:
+                self._told_again = True
+            self._told_at = self._told_at or now
 
         previous: dict[signal.Signals, object] = {}
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -209,27 +290,6 @@ class Watchdog:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() itself returned
         self._wake_in.close()
         self._wake_out.close()
-
-
-def spawn(command: Sequence[str], home: Home, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a daemon in a session of its own, so that it outlives a watchdog that is killed."""
-    with output_file(home.daemon_out) as output:
-        return subprocess.Popen(
-            command,
-            cwd=home.folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def output_file(path: Path) -> BinaryIO:
-    """A file for a process's output, for this user alone; a long one is put aside first."""
-    if path.exists() and path.stat().st_size > MOST_OUTPUT_BYTES:
-        path.replace(path.with_name(f"{path.name}.1"))
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
 
 
 def write_json(home: Home, name: str, value: object) -> None:

@@ -97,6 +97,19 @@ def end_recorded(path: Path, wait_s: float = 3.0) -> bool:
     return identity is not None
 
 
+def end_session(leader: int) -> list[int]:
+    """Kill what a dead daemon left running in its session (helper programs); the pids that were ended."""
+    if not hasattr(os, "getsid"):
+        return []
+    ended = list[int]()
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if pid != leader and os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)
+                ended.append(pid)
+    return ended
+
+
 def wait_gone(process: Process, timeout_s: float) -> bool:
     """Wait for its end; False when it still runs after `timeout_s`."""
     if process.fd is not None:

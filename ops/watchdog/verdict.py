@@ -17,6 +17,7 @@ from supervisor.heartbeat import Beat, Phase
 REPLACE_ME = 75
 TERMINATED = 143
 REFUSED_CODES = (1, 78)
+ASKED_FOR = "restart asked for"
 
 
 class Limits(Struct, frozen=True):
@@ -26,6 +27,8 @@ class Limits(Struct, frozen=True):
     """A counter that stands still for longer is a hung daemon."""
     start_s: float = 60.0
     """From the start to the first beat."""
+    warm_start_s: float = 10.0
+    """The same for one that had everything imported before it was needed."""
     stop_s: float = 10.0
     stopped_s: float = 0.4
     """How long the daemon may be seen suspended (SIGSTOP) before it is replaced."""
@@ -37,6 +40,8 @@ class Limits(Struct, frozen=True):
     """Ready for this long: earlier failures are forgotten."""
     tally: int = 5
     tally_s: float = 120.0
+    safe_s: float = 600.0
+    """Ready in safe mode for this long without a crash: the rules are tried again."""
     memory_mb: float = 500.0
 
 
@@ -50,7 +55,19 @@ class Look(Struct, frozen=True):
     beat: Beat | None = None
     """Of this very process; None before its first."""
     memory_mb: float = 0.0
+    warm: bool = False
+    """This daemon was standing by with everything imported."""
     told_to_stop: bool = False
+    told_again: bool = False
+    """A second time, within seconds: it is to end at once."""
+
+
+class Adopted(Struct, frozen=True):
+    """A daemon that was found running, and what it says of itself."""
+
+    beat: Beat
+    restart: int = 0
+    safe_mode: bool = False
 
 
 class Stage(StrEnum):
@@ -86,6 +103,10 @@ class View(Struct, frozen=True):
     cause: str = ""
     down_since: float | None = None
     """Since when nobody guards; None while somebody does."""
+    forwarded: bool = False
+    """The second asking was passed on."""
+    no_failure: bool = False
+    """It is replaced because that was asked for, out of safe mode, however it ends."""
 
 
 class Start(Struct, frozen=True, tag=True):
@@ -118,17 +139,26 @@ type Step = Start | Dump | Kill | AskToStop | End
 
 
 def begin(
-    now: float, adopted: Beat | None = None, *, restarted: bool = False
+    now: float, adopted: Adopted | None = None, *, restarted: bool = False
 ) -> tuple[View, tuple[Step, ...]]:
     """The first view: of a daemon to be started, or of a running one that is adopted.
 
     `restarted`: a service starts it; nobody waits at a terminal to mend what would refuse a first start.
     """
-    if adopted is None:
-        number = int(restarted)
-        cause = "started by the service" if restarted else ""
-        return View(Stage.STARTING, now, now, restart=number, cause=cause), (Start(number, False, cause),)
-    return View(Stage.LIVE, now, now, counter=adopted.counter, moved_at=now, was_ready=True), ()
+    if adopted is not None:
+        return View(
+            Stage.LIVE,
+            now,
+            now,
+            restart=adopted.restart,
+            counter=adopted.beat.counter,
+            moved_at=now,
+            was_ready=True,
+            safe_mode=adopted.safe_mode,
+        ), ()
+    number = int(restarted)
+    cause = "started by the service" if restarted else ""
+    return View(Stage.STARTING, now, now, restart=number, cause=cause), (Start(number, False, cause),)
 
 
 def judge(view: View, look: Look, limits: Limits, chance: float) -> tuple[View, tuple[Step, ...]]:
@@ -191,9 +221,15 @@ def _ended(view: View, look: Look, limits: Limits, chance: float) -> tuple[View,
     if view.stage is Stage.ENDING and (code is None or code < 0 or code == TERMINATED):
         return view, (End(0, "stopped"),)
     view = _gone(view, look.now)
-    if code == REPLACE_ME:
+    if code == REPLACE_ME or view.no_failure:
         waiting = msgspec.structs.replace(
-            view, stage=Stage.WAITING, until=look.now, failures=(), safe_mode=False, cause="restart asked for"
+            view,
+            stage=Stage.WAITING,
+            until=look.now,
+            failures=(),
+            safe_mode=False,
+            cause=view.cause or ASKED_FOR,
+            no_failure=False,
         )
         return _wait(waiting, look)
     recent = tuple(at for at in view.failures if look.now - at < limits.tally_s)
@@ -232,6 +268,11 @@ def _pardoned(view: View, now: float) -> View:
 def _until_gone(view: View, look: Look, limits: Limits) -> tuple[View, tuple[Step, ...]]:
     if view.stage is Stage.REPLACING and look.told_to_stop:
         return msgspec.structs.replace(view, stage=Stage.ENDING), ()
+    view = _noted_suspension(view, look)
+    if view.stage is Stage.ENDING and look.told_again and not view.forwarded:
+        return msgspec.structs.replace(view, forwarded=True), (AskToStop("told again"),)
+    if _is_suspended(view, look, limits):
+        return msgspec.structs.replace(view, suspended_at=None), (Kill("suspended"),)
     if look.now - view.since < limits.stop_s:
         return view, ()
     again = msgspec.structs.replace(view, since=look.now)
@@ -245,27 +286,34 @@ def _watch(view: View, look: Look, limits: Limits) -> tuple[View, tuple[Step, ..
     if beat is not None and beat.phase is Phase.STOPPING:
         return _leaving(view, look.now, Stage.ENDING), ()
     if beat is not None and beat.phase is Phase.RESTARTING:
-        return _leaving(view, look.now, Stage.REPLACING, "restart asked for"), ()
+        asked = _leaving(view, look.now, Stage.REPLACING, ASKED_FOR)
+        return msgspec.structs.replace(asked, no_failure=True), ()
+    if beat is not None and beat.phase is Phase.FAILING:
+        return _leaving(view, look.now, Stage.REPLACING), ()
     if why := _hopeless(view, look, limits):
         return _leaving(view, look.now, Stage.REPLACING, why), (Kill(why),)
     if look.memory_mb > limits.memory_mb:
         why = f"memory of {look.memory_mb:.0f} MB: the limit is {limits.memory_mb:g}"
         return _leaving(view, look.now, Stage.REPLACING, why), (AskToStop(why),)
+    if view.safe_mode and view.ready_at is not None and look.now - view.ready_at >= limits.safe_s:
+        why = f"{limits.safe_s / 60:g} minutes in safe mode without a crash"
+        leaving = _leaving(view, look.now, Stage.REPLACING, why)
+        return msgspec.structs.replace(leaving, no_failure=True), (AskToStop(why),)
     if view.stage is Stage.LIVE and not view.dumped and look.now - view.moved_at > limits.heartbeat_s / 2:
         return msgspec.structs.replace(view, dumped=True), (Dump(),)
     return view, ()
 
 
 def _leaving(view: View, now: float, stage: Stage, why: str = "") -> View:
-    return msgspec.structs.replace(view, stage=stage, since=now, cause=why)
+    return msgspec.structs.replace(view, stage=stage, since=now, cause=why, suspended_at=None)
 
 
 def _noted(view: View, look: Look, limits: Limits) -> View:
     """The view with this look's beat, suspension and age taken in."""
     now, beat = look.now, look.beat
-    suspended_at = (view.suspended_at or now) if look.suspended else None
+    view = _noted_suspension(view, look)
     if beat is None:
-        return msgspec.structs.replace(view, suspended_at=suspended_at)
+        return view
     if beat.counter != view.counter:
         view = msgspec.structs.replace(
             view, stage=Stage.LIVE, counter=beat.counter, moved_at=now, dumped=False
@@ -275,7 +323,6 @@ def _noted(view: View, look: Look, limits: Limits) -> View:
     settled = ready_at is not None and now - ready_at >= limits.settled_s
     return msgspec.structs.replace(
         view,
-        suspended_at=suspended_at,
         stalled_at=(view.stalled_at or now) if stalled else None,
         ready_at=ready_at,
         was_ready=view.was_ready or ready_at is not None,
@@ -284,13 +331,23 @@ def _noted(view: View, look: Look, limits: Limits) -> View:
     )
 
 
+def _noted_suspension(view: View, look: Look) -> View:
+    since = (view.suspended_at or look.now) if look.suspended else None
+    return msgspec.structs.replace(view, suspended_at=since)
+
+
+def _is_suspended(view: View, look: Look, limits: Limits) -> bool:
+    return view.suspended_at is not None and look.now - view.suspended_at >= limits.stopped_s
+
+
 def _hopeless(view: View, look: Look, limits: Limits) -> str:
     """Why this daemon will not come back by itself; empty while it may."""
-    if view.suspended_at is not None and look.now - view.suspended_at >= limits.stopped_s:
+    if _is_suspended(view, look, limits):
         return "suspended"
     if view.stage is Stage.STARTING:
-        late = look.now - view.since > limits.start_s
-        return f"no heartbeat {limits.start_s:g} s after the start" if late else ""
+        grace_s = limits.warm_start_s if look.warm else limits.start_s
+        late = look.now - view.since > grace_s
+        return f"no heartbeat {grace_s:g} s after the start" if late else ""
     if look.now - view.moved_at > limits.heartbeat_s:
         return f"no heartbeat for {limits.heartbeat_s:g} s"
     if view.stalled_at is not None and look.now - view.stalled_at > limits.heartbeat_s:

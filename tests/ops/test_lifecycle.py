@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +19,7 @@ from typing import Any
 import pytest
 
 from ops.simulator.remote import RemoteSimulator
+from supervisor.identity import identity_of
 from tests.ops.rig import ROOT, A, B, Guard, Rig, free_port, gateway, guard, projectx_at, rig
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform == "win32", reason="signals")]
@@ -245,30 +251,109 @@ def test_down_asks_while_positions_are_open_and_then_ends_both_processes() -> No
         assert guarded.watchdog_pid
         ended = guarded.riskd("down", "--leave-open")
         assert ended.code == 0, ended
+        assert f"left open: {A} MNQ +1" in ended.out
         assert guarded.running() == []
         asked = guarded.riskd("status", "--json")
         assert (asked.code, asked.json["state"]) == (3, "down")
         assert guarded.held() == {"MNQ": 1}
 
 
-def test_killed_watchdog_leaves_the_daemon_guarding_and_a_stale_socket_keeps_nobody_out() -> None:
+def close_under_way(guarded: Guard, seconds: float) -> None:
+    """A breach whose close the gateway takes so long to carry out; beside it a position that may stay."""
+    guarded.buy("MGC", 2, 2600)
+    guarded.until(lambda: guarded.positions() == {"MGC": 2}, "the position that may stay")
+    guarded.control(op="fault", name="delay", path="Position/*lose*", seconds=seconds, times=1)
+    guarded.control(op="reset_calls")
+    guarded.buy("NQ", 1, 21000)
+    guarded.price("NQ", 20984.75)
+    guarded.until(lambda: guarded.calls("lose"), "the close is on its way")
+
+
+def ended(guarded: Guard) -> dict[str, Any]:
+    """How the guard said it ended, once nothing of it runs."""
+    guarded.until(lambda: not guarded.running(), "nothing left running")
+    said: dict[str, Any] = json.loads(guarded.home.ended.read_bytes())
+    return said
+
+
+def test_sigterm_lets_a_close_finish_refuses_new_work_and_tells_what_stays_open() -> None:
     with guard(RULES) as guarded:
-        daemon = guarded.daemon_pid
-        guarded.kill_watchdog()
-
-        guarded.buy("MNQ", 3, 21000)
-        guarded.until(lambda: guarded.held() == {"MNQ": 2}, "the excess is closed")
-        assert guarded.daemon_pid == daemon
+        close_under_way(guarded, 2.0)
+        os.kill(guarded.watchdog_pid, signal.SIGTERM)
         guarded.until(
-            lambda: [one for one in guarded.status()["reasons"] if one["code"] == "watchdog"],
-            "status says so",
+            lambda: "the guard is ending" in guarded.riskd("lock", "-a", A).err, "new work is refused"
         )
-        assert guarded.riskd("status", "--check").code == 5
 
-        guarded.kill_daemon()
+        said = ended(guarded)
+
+        assert guarded.held() == {"MGC": 2}
+        assert [call["code"] for call in guarded.calls("lose")] == [0]
+        assert said["left_open"] == [f"{A} MGC +2"]
+        store = sqlite3.connect(f"file:{guarded.home.database}?mode=ro", uri=True)
+        with contextlib.closing(store):
+            kinds = store.execute("SELECT kind, body FROM history ORDER BY at").fetchall()
+        assert [1 for kind, body in kinds if kind == "alert" and "MGC +2" in body], "it is recorded"
+        receipts = [json.loads(body) for kind, body in kinds if kind == "enforcement"]
+        assert receipts[-1]["verified"], "the close was seen to be through"
+
+
+def test_second_signal_ends_at_once_and_says_what_is_left() -> None:
+    with guard(RULES) as guarded:
+        close_under_way(guarded, 20.0)
+        daemon, watchdog = guarded.daemon_pid, guarded.watchdog_pid
+        os.kill(watchdog, signal.SIGTERM)
+        guarded.until(lambda: "program.ends" in [line["event"] for line in guarded.log()], "it is ending")
+
+        def interrupted() -> bool:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(watchdog, signal.SIGINT)  # those that come too close together count as one
+            return identity_of(daemon) is None
+
+        guarded.until(interrupted, "the daemon gone")
+
+        assert guarded.calls("lose")[0]["code"] is None, "it did not wait for the close"
+        said = ended(guarded)
+        assert "at once" in said["why"]
+        assert sorted(said["left_open"]) == [f"{A} MGC +2", f"{A} NQ +1"]
+
+
+def test_sigterm_of_the_daemon_alone_is_a_failure_that_the_watchdog_makes_good(mortal: Guard) -> None:
+    gone = mortal.daemon_pid
+    os.kill(gone, signal.SIGTERM)
+
+    mortal.returned(gone)
+
+    last = mortal.riskd("history", "--kind", "restart", "--json").lines[-1]
+    assert last["cause"] == "ended with exit code 143"
+
+
+def test_killed_or_suspended_watchdog_comes_back_and_the_daemon_is_not_disturbed(mortal: Guard) -> None:
+    daemon = mortal.daemon_pid
+    for deadly in (signal.SIGKILL, signal.SIGSTOP):
+        watchdog = mortal.watchdog_pid
+        os.kill(watchdog, deadly)
+        mortal.until(lambda gone=watchdog: mortal.watchdog_pid not in (0, gone), "another watchdog")
+        mortal.until(lambda gone=watchdog: identity_of(gone) is None, "the old one gone")
+    mortal.until(lambda: mortal.status()["watchdog"], "status knows it")
+    assert mortal.daemon_pid == daemon
+
+    killed = mortal.kill_daemon()
+
+    status = mortal.returned(killed)
+    assert status["watchdog"]["pid"] == mortal.watchdog_pid, "the new watchdog adopted the daemon"
+
+
+def test_both_killed_at_once_leave_a_socket_that_keeps_nobody_out() -> None:
+    with guard(RULES) as guarded:
+        guarded.buy("MNQ", 2, 21000)
+        for pid in (guarded.watchdog_pid, guarded.daemon_pid):
+            os.kill(pid, signal.SIGKILL)
+        guarded.until(lambda: not guarded.running(), "nothing left, the one that stood by included")
         assert guarded.home.socket_to_call().exists(), "the socket is left behind"
         assert guarded.riskd("status").code == 3
+
         guarded.up()
+
         assert guarded.status()["state"] == "guarding"
         assert guarded.positions() == {"MNQ": 2}
 

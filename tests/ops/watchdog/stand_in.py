@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,14 +19,23 @@ from pathlib import Path
 import msgspec
 
 from actors.clock import SystemClock
+from ops.watchdog import process
 from ops.watchdog.loop import Watchdog, write_json
+from ops.watchdog.starting import Launch
 from ops.watchdog.verdict import Limits
 from supervisor.heartbeat import Beat, HeartbeatPage, Phase
 from supervisor.home import Home
 from supervisor.identity import identity_of
 
 LIMITS = Limits(
-    heartbeat_s=0.8, start_s=10.0, stop_s=2.0, pause_s=0.05, longest_pause_s=0.1, tally=3, tally_s=60
+    heartbeat_s=0.8,
+    start_s=10.0,
+    warm_start_s=0.6,
+    stop_s=2.0,
+    pause_s=0.05,
+    longest_pause_s=0.1,
+    tally=3,
+    tally_s=60,
 )
 
 
@@ -43,6 +54,9 @@ def daemon(home: Home, mode: str) -> int:
     assert me is not None
     home.daemon.write_bytes(msgspec.json.encode(me))
     faulthandler.register(signal.SIGUSR1, file=home.stacks.open("w"), all_threads=True)
+    if mode == "helper" and restart == 0:
+        helper = subprocess.Popen(["sleep", "300"])
+        (home.folder / "helper").write_text(str(helper.pid))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -54,6 +68,10 @@ def daemon(home: Home, mode: str) -> int:
         if (home.folder / "hang").exists():
             (home.folder / "hang").unlink()
             time.sleep(60)
+        if (home.folder / "hold").exists():
+            (home.folder / "hold").unlink()
+            # One C call that keeps the interpreter to itself for minutes.
+            re.match(r"(a+)+$", "a" * 40 + "b")
         if (home.folder / "down").exists():
             page.beat(Beat(counter + 1, me.pid, me.start_ticks, time.monotonic(), phase=Phase.STOPPING))
             return 0
@@ -63,14 +81,33 @@ def daemon(home: Home, mode: str) -> int:
     return 143
 
 
+def standby(home: Home, mode: str) -> int:
+    """Waits as the real one does; `unfit`: it takes its orders and ends, `mute`: it never gets to beat."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0
+    if mode == "unfit":
+        return 9
+    while mode == "mute":
+        time.sleep(60)
+    os.environ.update(msgspec.json.decode(line)["environment"])
+    os.environ["RISKD_STOOD_BY"] = "yes"
+    return daemon(home, mode)
+
+
 def main() -> int:
     role, _, folder, mode = sys.argv[1:5]
     home = Home(Path(folder))
     if role == "daemon":
         return daemon(home, mode)
+    if role == "standby":
+        return standby(home, mode)
     home.make()
-    command = [sys.executable, __file__, "daemon", "--home", folder, mode]
-    return Watchdog(home, command, LIMITS, SystemClock()).run()
+    if "RISKD_TEST_NO_PIDFD" in os.environ:
+        process.HAS_PIDFD = False
+    waits = (sys.executable, __file__, "standby", "--home", folder, mode)
+    how = Launch((sys.executable, __file__), ("daemon", "--home", folder, mode), waits)
+    return Watchdog(home, how, LIMITS, SystemClock()).run()
 
 
 if __name__ == "__main__":

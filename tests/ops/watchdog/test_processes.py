@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from ops.watchdog.process import Process, end_recorded, wait_gone
@@ -33,10 +34,21 @@ class Guard:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, mode: str = "well") -> None:
-        environment = dict(os.environ, PYTHONPATH=str(STAND_IN.parents[3]))
+    def start(self, mode: str = "well", **more: str) -> None:
+        environment = dict(os.environ, PYTHONPATH=str(STAND_IN.parents[3]), **more)
         command = [sys.executable, str(STAND_IN), "watchdog", "--home", str(self.home.folder), mode]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        with (self.home.folder / "said.jsonl").open("ab") as said:
+            self.process = subprocess.Popen(command, env=environment, stdout=said)
+
+    def said(self, event: str) -> list[dict[str, str]]:
+        lines = (self.home.folder / "said.jsonl").read_bytes().splitlines()
+        return [found for line in lines if (found := msgspec.json.decode(line))["event"] == event]
+
+    def waiting(self) -> list[int]:
+        """Pids of those that stand by in this home."""
+        processes = psutil.process_iter(["cmdline"])
+        found = [(p.pid, p.info["cmdline"] or []) for p in processes]
+        return [pid for pid, words in found if "standby" in words and str(self.home.folder) in words]
 
     @property
     def watchdog(self) -> subprocess.Popen[bytes]:
@@ -62,6 +74,8 @@ class Guard:
                 self.process.kill()
                 self.process.wait(5)
         end_recorded(self.home.daemon)
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int((self.home.folder / "helper").read_text()), signal.SIGKILL)
         for start in self.starts():
             with suppress(ProcessLookupError):
                 os.kill(int(start["pid"]), signal.SIGKILL)
@@ -115,6 +129,86 @@ def test_hung_daemon_leaves_its_stacks_and_is_replaced(guard: Guard) -> None:
 
     assert identity_of(hung) is None
     assert guard.starts()[1]["RISKD_RESTART_CAUSE"] == "no heartbeat for 0.8 s"
+    stacks = [line["stacks"] for line in guard.said("watchdog.killed")]
+    assert "in daemon" in stacks[0], "where it hung is kept although the next one has its own page"
+
+
+def test_interpreter_that_is_held_by_c_code_leaves_its_stacks_and_is_replaced(guard: Guard) -> None:
+    guard.start()
+    guard.daemon()
+    (guard.home.folder / "hold").touch()
+
+    guard.daemon(restart=1)
+
+    assert guard.starts()[1]["RISKD_RESTART_CAUSE"] == "no heartbeat for 0.8 s"
+    assert "in daemon" in guard.said("watchdog.killed")[0]["stacks"]
+
+
+def test_one_stands_by_and_takes_over(guard: Guard) -> None:
+    guard.start()
+    first = guard.daemon()
+    until(lambda: len(guard.waiting()) == 1)
+    os.kill(first, signal.SIGKILL)
+
+    guard.daemon(restart=1)
+
+    assert guard.starts()[1]["RISKD_STOOD_BY"] == "yes"
+    assert guard.starts()[1]["RISKD_RESTART_CAUSE"] == "ended by signal 9"
+
+
+@pytest.mark.parametrize("mode", ["unfit", "mute"])
+def test_one_that_stood_by_and_fails_to_start_is_followed_by_a_fresh_process(guard: Guard, mode: str) -> None:
+    guard.start(mode)
+    first = guard.daemon()
+    until(lambda: len(guard.waiting()) == 1)
+    os.kill(first, signal.SIGKILL)
+
+    guard.daemon(restart=1)
+
+    assert guard.starts()[1]["RISKD_RESTART"] == "2"
+    assert "RISKD_STOOD_BY" not in guard.starts()[1]
+
+
+def test_one_that_stands_by_ends_with_its_watchdog_however_that_ends(guard: Guard) -> None:
+    guard.start()
+    guard.daemon()
+    until(lambda: len(guard.waiting()) == 1)
+
+    guard.watchdog.kill()
+
+    guard.watchdog.wait(10)
+    until(lambda: not guard.waiting())
+
+
+def test_restart_that_was_asked_for_takes_a_fresh_process(guard: Guard) -> None:
+    guard.start()
+    guard.daemon()
+    until(lambda: len(guard.waiting()) == 1)
+    (guard.home.folder / "replace").touch()
+
+    guard.daemon(restart=1)
+
+    assert "RISKD_STOOD_BY" not in guard.starts()[1]
+
+
+def test_helper_that_a_dead_daemon_left_is_ended(guard: Guard) -> None:
+    guard.start("helper")
+    first = guard.daemon()
+    helper = int((guard.home.folder / "helper").read_text())
+    os.kill(first, signal.SIGKILL)
+
+    guard.daemon(restart=1)
+
+    until(lambda: identity_of(helper) is None)
+
+
+def test_without_pidfd_a_killed_daemon_is_found_and_replaced(guard: Guard) -> None:
+    guard.start(RISKD_TEST_NO_PIDFD="1")
+    os.kill(guard.daemon(), signal.SIGKILL)
+
+    guard.daemon(restart=1)
+
+    assert guard.starts()[1]["RISKD_RESTART_CAUSE"] == "ended by signal 9"
 
 
 def test_daemon_that_was_told_to_end_ends_the_watchdog(guard: Guard) -> None:

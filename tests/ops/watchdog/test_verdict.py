@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.watchdog.verdict import (
+    Adopted,
     AskToStop,
     Dump,
     End,
@@ -187,13 +188,67 @@ def test_daemon_that_says_it_stops_has_its_time_and_is_not_replaced() -> None:
     assert watch.dies() == (End(0, "stopped"),)
 
 
-@pytest.mark.parametrize("code", [75, -11, 1, 143])
+@pytest.mark.parametrize("code", [75, -11, 1, 143, None])
 def test_daemon_that_says_it_restarts_is_replaced_however_it_ends(code: int) -> None:
     watch = Watch().live()
     watch.look(phase=Phase.RESTARTING)
     last_beat = watch.now
 
     assert watch.dies(code) == (Start(1, False, "restart asked for", last_beat),)
+
+
+@pytest.mark.parametrize("code", [143, 70, -9, None])
+def test_daemon_that_says_it_fails_is_replaced_and_counted(code: int | None) -> None:
+    watch = Watch().live()
+    watch.look(phase=Phase.FAILING)
+
+    (start,) = watch.dies(code)
+
+    assert isinstance(start, Start)
+    assert start.cause not in ("", "restart asked for")
+    assert len(watch.view.failures) == 1
+
+
+def test_daemon_that_is_suspended_while_it_stops_is_not_waited_for() -> None:
+    watch = Watch().live()
+    watch.look(phase=Phase.STOPPING)
+
+    assert watch.looks(0.6, suspended=True, beats=False) == [Kill("suspended")]
+    assert watch.dies() == (End(0, "stopped"),)
+
+
+def test_daemon_that_stood_by_has_a_shorter_grace() -> None:
+    watch = Watch()
+
+    assert watch.looks(9, beats=False, warm=True) == []
+    assert watch.looks(2, beats=False, warm=True)[:1] == [Kill("no heartbeat 10 s after the start")]
+
+
+def test_second_signal_is_passed_on_once() -> None:
+    watch = Watch().live()
+    watch.look(told_to_stop=True)
+
+    assert watch.look(told_to_stop=True, told_again=True) == (AskToStop("told again"),)
+    assert watch.looks(2, told_to_stop=True, told_again=True) == []
+
+
+# ---------------------------------------------------------------------- what a new watchdog goes on from
+
+
+def test_adopted_daemon_keeps_its_number_and_its_safe_mode() -> None:
+    view, steps = begin(1000.0, Adopted(Beat(5, 7, 7, 999.0), restart=6, safe_mode=True))
+
+    assert steps == ()
+    view, steps = judge(view, Look(1000.1, alive=False), LIMITS, 0.5)
+    assert steps == (Start(7, True, "ended", 1000.1),)
+
+
+def test_first_daemon_under_a_service_is_a_restarted_one() -> None:
+    view, steps = begin(1000.0, restarted=True)
+
+    assert steps == (Start(1, False, "started by the service"),)
+    _, steps = judge(view, Look(1000.1, alive=False, exit_code=78), LIMITS, 0.5)
+    assert isinstance(steps[0], Start)
 
 
 def test_daemon_that_says_it_stops_and_ends_with_a_failure_is_replaced() -> None:
@@ -258,6 +313,24 @@ def test_tally_of_failures_leads_to_safe_mode_and_only_a_restart_leaves_it() -> 
     assert crash(watch).safe_mode
     watch.look()
     assert watch.dies(75) == (Start(watch.view.restart, False, "restart asked for", watch.view.down_since),)
+
+
+def test_safe_mode_is_left_after_ten_minutes_without_a_crash() -> None:
+    watch = Watch()
+    for _ in range(5):
+        watch.look()
+        crash(watch)
+    assert watch.view.safe_mode
+
+    watch.looks(300)
+    crash(watch)
+    steps = watch.looks(599)
+    assert steps == []
+    (asked,) = watch.looks(2)
+    assert asked == AskToStop("10 minutes in safe mode without a crash")
+    (start,) = watch.dies(143)
+    assert start == Start(watch.view.restart, False, asked.why, watch.view.down_since)
+    assert watch.view.failures == ()
 
 
 def test_failures_are_forgotten_once_it_was_ready_for_long_enough() -> None:
