@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 from supervisor.identity import recorded
@@ -62,7 +61,7 @@ def call(
     A call that was sent and got no answer is repeated with the same id while the deadline lasts:
     the daemon carries it out once.
     """
-    message = ask(request, command, request_id or str(uuid.uuid4()), deadline_s, secret)
+    message = ask(request, command, request_id or os.urandom(16).hex(), deadline_s, secret)
     payload = frame(message)
     until = time.monotonic() + deadline_s + MARGIN_S
     path = _address(home)

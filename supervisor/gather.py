@@ -27,6 +27,7 @@ from supervisor.roles import AdminSecret
 from supervisor.status import AccountSeen, EnforcementSeen, RuleSeen, Seen
 
 MEGABYTE = 1 << 20
+LOOK_S = 1.0
 
 
 @dataclass
@@ -40,14 +41,17 @@ class Process:
     def __post_init__(self) -> None:
         self._me = psutil.Process()
         self._me.cpu_percent()
+        self._version = importlib.metadata.version("riskd")
+        self._looked, self._memory, self._cpu = float("-inf"), 0.0, 0.0
 
-    def facts(self) -> answers.DaemonFacts:
-        with self._me.oneshot():
-            memory, cpu = self._me.memory_info().rss / MEGABYTE, self._me.cpu_percent()
-        version = importlib.metadata.version("riskd")
-        return answers.DaemonFacts(
-            os.getpid(), self.started_at, version, self.restart, round(memory, 1), round(cpu, 1)
-        )
+    def facts(self, mono: float) -> answers.DaemonFacts:
+        """Memory and processor are looked up once a second, however many ask."""
+        if mono - self._looked >= LOOK_S:
+            self._looked = mono
+            with self._me.oneshot():
+                self._memory, self._cpu = self._me.memory_info().rss / MEGABYTE, self._me.cpu_percent()
+        memory, cpu = round(self._memory, 1), round(self._cpu, 1)
+        return answers.DaemonFacts(os.getpid(), self.started_at, self._version, self.restart, memory, cpu)
 
 
 def seen(program: Program, process: Process) -> Seen:
@@ -60,7 +64,7 @@ def seen(program: Program, process: Process) -> Seen:
         tuple(_account(program, armed) for armed in program.armed.values()),
         program.board.read(("link",), LinkView),
         program.board.read(("store",), StoreView),
-        process.facts(),
+        process.facts(now.mono),
         None if watchdog is None else answers.WatchdogFacts(watchdog.pid),
         holidays_known=program.calendar.covers(now.wall.date()),
         faults=(*_faults(program), *outside.reasons(timers, program.board.read(("traffic",), Traffic), now)),

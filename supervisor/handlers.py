@@ -69,6 +69,7 @@ ASK_S = 5.0
 VERIFY_S = 30.0
 """How long `flatten`, `panic` and `lock` wait for the account to show that it is flat."""
 POLL_S = 0.02
+VERSION = importlib.metadata.version("riskd")
 HANDLERS: Handlers[Daemon] = Handlers()
 
 
@@ -115,7 +116,7 @@ async def version(context: Call, request: Nothing) -> object:
     return {
         "schema": 1,
         "at": context.parts.program.clock.wall(),
-        "version": importlib.metadata.version("riskd"),
+        "version": VERSION,
         "pid": os.getpid(),
     }
 

@@ -7,10 +7,8 @@ home is settled before (`--home`, `RISKD_HOME`, or the system's place for a user
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 LONGEST_SOCKET_PATH = 100
@@ -67,6 +65,9 @@ class Home:
         own = self.run / "control.sock"
         if len(os.fsencode(own)) <= LONGEST_SOCKET_PATH:
             return own
+        # Imported late, as below: every command reads this page, few have so long a path.
+        import hashlib
+
         name = hashlib.sha256(os.fsencode(self.folder.absolute())).hexdigest()[:16]
         return runtime_folder() / f"{name}.sock"
 
@@ -96,7 +97,11 @@ def runtime_folder() -> Path:
 
 
 def _short_temporary() -> str:
-    return "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir()
+    if Path("/tmp").is_dir():
+        return "/tmp"
+    import tempfile
+
+    return tempfile.gettempdir()
 
 
 def _uid() -> int:

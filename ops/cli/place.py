@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from datetime import UTC, datetime
@@ -105,6 +104,8 @@ def admin_secret(home: Home) -> str | None:
     if not sys.stdin.isatty():
         why = "cannot do this without the admin secret: no terminal to ask on"
         raise Refused(Exit.NOT_PERMITTED, why, f"name a file that holds it in {SECRET_FILE}")
+    import getpass
+
     return getpass.getpass("admin secret: ")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-
 
 def own_version() -> str:
     """The installed version; `unknown` when run from a folder that was never installed."""
+    # Imported late: it costs a tenth of a quick command.
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("riskd")
     except importlib.metadata.PackageNotFoundError:
