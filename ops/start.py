@@ -84,6 +84,16 @@ def settle_test_clock(loaded: Loaded) -> None:
         raise Refused(Exit.BAD_CONFIG, str(error)) from None
 
 
+def refuse_proxy(loaded: Loaded) -> None:
+    """A proxy of the environment that would be asked for the gateway is said before the start: 78."""
+    from config.proxies import proxied
+
+    gateway = loaded.settings.gateway
+    found = None if gateway.kind == "simulator" else proxied(gateway.urls, os.environ)
+    if found is not None:
+        raise Refused(Exit.BAD_CONFIG, found.why, found.hint)
+
+
 def start_simulator(home: Home, loaded: Loaded, talk: Talk, arguments: Sequence[str] = ()) -> list[str]:
     """Start the simulated gateway on a free port; the settings that point the daemon at it."""
     end_recorded(home.simulator)

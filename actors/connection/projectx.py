@@ -13,11 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote as url_quote
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -56,7 +54,7 @@ from actors.messages import (
     Outcome,
     PositionReport,
 )
-from config.fields import is_loopback
+from config.proxies import reach_directly
 
 quiet.silence()
 
@@ -72,6 +70,8 @@ adopt()
 SDK_LIMITER_OFF = 1_000_000_000
 """The SDK's own limiter would make an enforcement call wait up to 60 s; `Gate` does its work."""
 
+CONNECT = 5.0
+"""Seconds until a connection must be open."""
 GOODBYE = 1.0
 """Seconds a peer gets to answer the closing of a hub; a frozen one never does."""
 
@@ -96,7 +96,7 @@ class ProjectXGateway:
         self._settings = settings
         self._clock = clock
         self._gate = Gate(settings.limits, clock)
-        reach_loopback_directly(settings.api_url, settings.user_hub_url, settings.market_hub_url)
+        reach_directly((settings.api_url, settings.user_hub_url, settings.market_hub_url))
         self._client = ProjectX(
             username=settings.username,
             api_key=settings.api_key,
@@ -244,8 +244,17 @@ class ProjectXGateway:
         return await self._client._execute_http_request("POST", endpoint, data=body, retry_count=1)
 
     async def _hook(self) -> None:
-        client = await self._client._ensure_client()
-        client.event_hooks = {"request": [], "response": [note_response]}
+        # The SDK's own client asks the environment for proxies, and fails on one it has no library for.
+        timeout = httpx.Timeout(self._client.config.timeout_seconds, connect=CONNECT, pool=CONNECT)
+        self._client._client = httpx.AsyncClient(
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=60.0),
+            http2=True,
+            trust_env=False,
+            verify=httpx.create_ssl_context(),
+            event_hooks={"request": [], "response": [note_response]},
+            headers={"Accept": "application/json"},
+        )
         self._hooked = True
 
     async def ready(self, lane: Lane, requests: int) -> None:
@@ -263,16 +272,6 @@ class ProjectXGateway:
 
 
 # ---------------------------------------------------------------- hubs
-
-
-def reach_loopback_directly(*urls: str) -> None:
-    """A proxy of the environment is for the world outside; httpx and websockets use it for loopback, too."""
-    hosts = {urlsplit(url).hostname or "" for url in urls if is_loopback(url)}
-    for name in ("no_proxy", "NO_PROXY"):
-        known = [each for each in os.environ.get(name, "").split(",") if each]
-        missing = sorted(hosts - set(known))
-        if missing:
-            os.environ[name] = ",".join([*known, *missing])
 
 
 class _Hub(AsyncHubConnection):  # type: ignore[misc]  # the SDK is not type-checked here

@@ -74,6 +74,7 @@ def _fresh(place: Place, home: Home) -> Launch:
     sources = place.sources
     loaded = start.read_configuration(sources, talk)
     start.settle_test_clock(loaded)
+    start.refuse_proxy(loaded)
     home.ended.unlink(missing_ok=True)
     more = start.start_simulator(home, loaded, talk) if loaded.settings.gateway.kind == "simulator" else []
     return start.watchdog_command(home, loaded, start.daemon_arguments(sources, more)), dict(os.environ)

@@ -510,13 +510,14 @@ def test_reads_stand_back_after_a_429_while_a_close_goes_out(simulator: Threaded
     asyncio.run(whole())
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
 def test_proxy_of_the_environment_is_not_asked_for_a_loopback_gateway(
-    simulator: ThreadedSimulator, monkeypatch: pytest.MonkeyPatch
+    simulator: ThreadedSimulator, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
     monkeypatch.setenv("no_proxy", "example.org")
-    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("NO_PROXY", "example.org")
 
     async def whole() -> None:
         async with logged_in(simulator) as (gateway, _):
@@ -524,8 +525,7 @@ def test_proxy_of_the_environment_is_not_asked_for_a_loopback_gateway(
             await hubs.close()
 
     asyncio.run(whole())
-    assert os.environ["no_proxy"] == "example.org,127.0.0.1"
-    monkeypatch.delenv("no_proxy")
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "example.org,127.0.0.1"
 
 
 def test_token_and_key_appear_in_no_error_and_no_representation(simulator: ThreadedSimulator) -> None:
