@@ -59,16 +59,17 @@ def seen(program: Program, process: Process) -> Seen:
     now = Now(program.clock.wall(), program.clock.mono())
     watchdog = recorded(program.home.watchdog)
     timers = program.board.read(("timers",), TimersView)
+    link = program.board.read(("link",), LinkView)
     return Seen(
         now,
         tuple(_account(program, armed) for armed in program.armed.values()),
-        program.board.read(("link",), LinkView),
+        link,
         program.board.read(("store",), StoreView),
         process.facts(now.mono),
         None if watchdog is None else answers.WatchdogFacts(watchdog.pid),
         holidays_known=program.calendar.covers(now.wall.date()),
         faults=(*_faults(program), *outside.reasons(timers, program.board.read(("traffic",), Traffic), now)),
-        notes=(*_notes(program), *outside.notes(timers, now)),
+        notes=(*_notes(program), *outside.notes(timers, link, now)),
         test_clock=process.test_clock,
         dead_letters=program.supervisor.dead_letters.count,
         latency=program.latency(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from actors.connection.link import LinkView
 from actors.connection.traffic import Traffic
 from actors.messages import Now
 from actors.timers.actor import TimersView
@@ -30,8 +31,11 @@ def reasons(timers: TimersView | None, traffic: Traffic | None, now: Now) -> Ite
         yield Reason("endpoint", text, since)
 
 
-def notes(timers: TimersView | None, now: Now) -> Iterable[Note]:
-    """What happened to the machine a short while ago."""
-    if timers is None or timers.jump_mono is None or now.mono - timers.jump_mono > JUMP_SHOWN_S:
-        return
-    yield Note("clock_jump", f"{timers.last_jump}; the accounts were read again")
+def notes(timers: TimersView | None, link: LinkView | None, now: Now) -> Iterable[Note]:
+    """What happened to the machine a short while ago, and what the gateway says that nobody documented."""
+    jumped = None if timers is None else timers.jump_mono
+    if timers is not None and jumped is not None and now.mono - jumped <= JUMP_SHOWN_S:
+        yield Note("clock_jump", f"{timers.last_jump}; the accounts were read again")
+    for field, number, count in link.undocumented if link else ():
+        text = f"{count} orders had the undocumented {field} {number}: they count as risk, never as a stop"
+        yield Note("undocumented", text)

@@ -34,19 +34,30 @@ HOLD_S = 0.005
 """Whoever can wait is told this long after a trading event at most: by then a close that another asked for is
 on its way. The timer runs here because here it wakes nobody."""
 
+
+def _nothing(order: Order) -> None:
+    del order
+
+
 type Later = Callable[[float, Callable[[], None]], object]
 
 
 class Ingest:
-    """Who gets which event. `sight` is called once for each contract id that turns up; `later` calls back."""
+    """Who gets which event. `sight` is called once for each contract id that turns up, `look` with every
+    order; `later` calls back."""
 
     def __init__(
-        self, timers: Address, sight: Callable[[ContractId], None], later: Later | None = None
+        self,
+        timers: Address,
+        sight: Callable[[ContractId], None],
+        later: Later | None = None,
+        look: Callable[[Order], None] = _nothing,
     ) -> None:
         self.last_event_mono = 0.0
         self.accounts: dict[AccountId, AccountReport] = {}
         self._timers = timers
         self._sight = sight
+        self._look = look
         self._later, self._timed = later, False
         self._beside: list[tuple[AccountId, OrderChanged | PositionChanged]] = []
         self._holding: set[AccountId] = set()
@@ -119,6 +130,7 @@ class Ingest:
     def order_changed(self, order: Order, mono: float) -> None:
         self.last_event_mono = mono
         if order.account in self._guarded:
+            self._look(order)
             self._tell_beside(order.account, OrderChanged(order, mono))
             self._clock(order.updated_at, mono)
             self.saw(order.contract)

@@ -35,6 +35,7 @@ from actors.connection.records import Records
 from actors.connection.roster import Roster
 from actors.connection.rounds import Rounds
 from actors.connection.translate import Malformed
+from actors.connection.undocumented import Undocumented
 from actors.logs import get_logger
 from actors.messages import (
     AccountId,
@@ -77,7 +78,9 @@ class Keeper:
             store=outlets.persistence.tell,
             alert=lambda key, text: self._alert("warning", key, text),
         )
-        self.ingest = Ingest(outlets.timers, self.records.sight, asyncio.get_running_loop().call_later)
+        self._undocumented = Undocumented(lambda key, text: self._alert("error", key, text))
+        later = asyncio.get_running_loop().call_later
+        self.ingest = Ingest(outlets.timers, self.records.sight, later, self._undocumented.look)
         self.calls = Calls(gateway, clock, self.login.authorised)
         self.reads = Reads(
             gateway=gateway,
@@ -265,6 +268,8 @@ class Keeper:
         self._rounds.arrived(snapshot)
         for contract in {p.contract for p in snapshot.positions} | {o.contract for o in snapshot.orders}:
             self.ingest.saw(contract)
+        for order in snapshot.orders:
+            self._undocumented.look(order)
         for generation in (self._generation, self._coming):
             if generation is not None and snapshot.fills_read:
                 generation.note(snapshot)
@@ -369,7 +374,11 @@ class Keeper:
 
     def _post(self) -> None:
         view = self.roster.view(
-            self.ingest.last_event_mono, self._last_read, self.login.age(), self._malformed
+            self.ingest.last_event_mono,
+            self._last_read,
+            self.login.age(),
+            self._malformed,
+            self._undocumented.view(),
         )
         self._outlets.board.post(("link",), view)
         self._outlets.board.post(("budget",), self.gateway.budget())

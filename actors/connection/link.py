@@ -31,6 +31,8 @@ class LinkView(Struct, frozen=True, gc=False):
     malformed: int
     """Payloads that could not be read, since the start."""
     guarded: tuple[AccountId, ...]
+    undocumented: tuple[tuple[str, int, int], ...] = ()
+    """Order fields with a number nobody documented, the number, and how many orders had it."""
 
 
 class Link(Struct, frozen=True, gc=False):

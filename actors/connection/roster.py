@@ -81,7 +81,12 @@ class Roster:
         return link.moved(state, self._clock.wall(), generation.number, reason, auth_failed=auth_failed)
 
     def view(
-        self, last_event_mono: float, last_read_mono: float, token_age_s: float | None, malformed: int
+        self,
+        last_event_mono: float,
+        last_read_mono: float,
+        token_age_s: float | None,
+        malformed: int,
+        undocumented: tuple[tuple[str, int, int], ...] = (),
     ) -> LinkView:
         return LinkView(
             state=self.link.state,
@@ -94,4 +99,5 @@ class Roster:
             token_age_s=token_age_s,
             malformed=malformed,
             guarded=tuple(self._guarded),
+            undocumented=undocumented,
         )

@@ -18,6 +18,8 @@ OWN_TAG = "riskd-"
 """Begins the custom tag of every order that was placed by enforcement."""
 
 _WORKS = frozenset({OrderStatus.OPEN, OrderStatus.PENDING})
+_NOT_ANNOUNCED = TERMINAL | {OrderStatus.UNKNOWN}
+"""A status that nobody documented may be anything, so it protects nothing."""
 
 
 def is_protected(position: PositionView, orders: Iterable[Order]) -> bool:
@@ -44,7 +46,7 @@ def announced_stops_of(position: PositionView, orders: Iterable[Order]) -> list[
         for o in orders
         if o.contract == position.contract
         and o.type in STOP_TYPES
-        and o.status not in TERMINAL
+        and o.status not in _NOT_ANNOUNCED
         and o.rest * position.size < 0
     ]
 
@@ -56,7 +58,7 @@ def announced_targets_of(position: PositionView, orders: Iterable[Order]) -> lis
         for o in orders
         if o.contract == position.contract
         and o.type is OrderType.LIMIT
-        and o.status not in TERMINAL
+        and o.status not in _NOT_ANNOUNCED
         and o.rest * position.size < 0
     ]
 

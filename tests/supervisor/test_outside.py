@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.connection.breaker import Broken
+from actors.connection.link import LinkView
 from actors.connection.traffic import Traffic
-from actors.messages import Now
+from actors.messages import LinkState, Now
 from actors.timers.actor import TimersView
 from supervisor.outside import notes, reasons
 
@@ -42,10 +43,16 @@ def test_endpoint_left_alone_degrades_with_the_age_of_what_it_told(
 
 def test_all_well_outside_says_nothing() -> None:
     assert list(reasons(timers(), Traffic(), NOW)) == list(reasons(None, None, NOW)) == []
-    assert list(notes(timers(), NOW)) == list(notes(None, NOW)) == []
+    assert list(notes(timers(), None, NOW)) == list(notes(None, None, NOW)) == []
 
 
 @pytest.mark.parametrize(("ago_s", "shown"), [(1.0, True), (899.0, True), (901.0, False)])
 def test_a_sleep_of_the_machine_is_shown_for_a_quarter_of_an_hour(ago_s: float, shown: bool) -> None:
-    found = [note.code for note in notes(timers(jump_mono=1000.0 - ago_s), NOW)]
+    found = [note.code for note in notes(timers(jump_mono=1000.0 - ago_s), None, NOW)]
     assert found == (["clock_jump"] if shown else [])
+
+
+def test_number_that_nobody_documented_is_noted_with_what_it_means() -> None:
+    link = LinkView(LinkState.LIVE, NOON, 1, "", False, 0.0, 0.0, None, 0, (), (("type", 99, 2),))
+    (note,) = notes(None, link, NOW)
+    assert note.text == "2 orders had the undocumented type 99: they count as risk, never as a stop"
