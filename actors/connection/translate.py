@@ -18,6 +18,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import msgspec
 from msgspec import Struct
 
+from actors.connection import shapes
 from actors.messages import (
     MONEY_SCALE,
     AccountId,
@@ -49,86 +50,6 @@ class Unmeasurable(ValueError):
     """A contract record whose tick data is missing or no tick data at all: its risk cannot be told."""
 
 
-# ---------------------------------------------------------------- the gateway's own shapes
-
-
-class _Account(Struct):
-    id: int
-    name: str
-    balance: float | None = None
-    canTrade: bool | None = None  # noqa: N815 - the gateway's spelling
-    simulated: bool | None = None
-
-
-class _Position(Struct):
-    accountId: int  # noqa: N815
-    contractId: str  # noqa: N815
-    creationTimestamp: datetime  # noqa: N815
-    type: int
-    size: int
-    averagePrice: float | None = None  # noqa: N815
-
-
-class _Order(Struct):
-    id: int
-    accountId: int  # noqa: N815
-    contractId: str  # noqa: N815
-    creationTimestamp: datetime  # noqa: N815
-    status: int
-    type: int
-    side: int
-    size: int
-    updateTimestamp: datetime | None = None  # noqa: N815
-    fillVolume: int | None = None  # noqa: N815
-    limitPrice: float | None = None  # noqa: N815
-    stopPrice: float | None = None  # noqa: N815
-    trailPrice: float | None = None  # noqa: N815
-    trailDistance: float | None = None  # noqa: N815
-    customTag: str | None = None  # noqa: N815
-    parentOrderId: int | None = None  # noqa: N815
-
-
-class _Trade(Struct):
-    id: int
-    accountId: int  # noqa: N815
-    contractId: str  # noqa: N815
-    creationTimestamp: datetime  # noqa: N815
-    price: float
-    side: int
-    size: int
-    orderId: int  # noqa: N815
-    profitAndLoss: float | None = None  # noqa: N815
-    fees: float | None = None
-    commissions: float | None = None
-    voided: bool | None = None
-
-
-class _Quote(Struct):
-    lastPrice: float | None = None  # noqa: N815
-    bestBid: float | None = None  # noqa: N815
-    bestAsk: float | None = None  # noqa: N815
-    timestamp: datetime | None = None
-    lastUpdated: datetime | None = None  # noqa: N815
-
-
-class _MarketTrade(Struct):
-    price: float
-    timestamp: datetime | None = None
-
-
-class _Contract(Struct):
-    id: str
-    name: str
-    tickSize: float | None = None  # noqa: N815
-    tickValue: float | None = None  # noqa: N815
-    activeContract: bool = True  # noqa: N815
-
-
-class _Bar(Struct):
-    t: datetime
-    c: float
-
-
 class Prices(Struct, frozen=True, gc=False):
     """What one market payload says of a contract's prices; what it did not carry is None.
 
@@ -155,7 +76,7 @@ class Listed(Struct, frozen=True, gc=False):
 
 def account(payload: object) -> AccountReport:
     """`GatewayUserAccount` or a row of Account/search."""
-    row = _read(payload, _Account, "account")
+    row = _read(payload, shapes.Account, "account")
     return AccountReport(
         id=AccountId(row.id),
         name=row.name,
@@ -171,7 +92,7 @@ def position(payload: object) -> PositionReport:
     The gateway's size is never negative, `type` is the direction (1 long, 2 short). A closed
     position arrives as type 0, size 0 with the entry price still in it.
     """
-    row = _read(payload, _Position, "position")
+    row = _read(payload, shapes.Position, "position")
     return PositionReport(
         account=AccountId(row.accountId),
         contract=ContractId(row.contractId),
@@ -181,7 +102,7 @@ def position(payload: object) -> PositionReport:
     )
 
 
-def _directed(row: _Position) -> int:
+def _directed(row: shapes.Position) -> int:
     if row.size == 0:
         return 0
     if row.size < 0 or row.averagePrice is None:
@@ -197,7 +118,7 @@ def _directed(row: _Position) -> int:
 
 def order(payload: object) -> Order:
     """`GatewayUserOrder` or a row of the order searches; sizes get the sign of the side."""
-    row = _read(payload, _Order, "order")
+    row = _read(payload, shapes.Order, "order")
     sign = _sign(row.side, "order")
     created = _aware(row.creationTimestamp)
     return Order(
@@ -223,7 +144,7 @@ def order(payload: object) -> Order:
 
 def fill(payload: object) -> Fill:
     """`GatewayUserTrade` or a row of Trade/search. No `profitAndLoss` is an opening half: None, never 0."""
-    row = _read(payload, _Trade, "trade")
+    row = _read(payload, shapes.Trade, "trade")
     pnl = None if row.profitAndLoss is None else money(row.profitAndLoss, "trade", "profitAndLoss")
     return Fill(
         id=FillId(row.id),
@@ -241,7 +162,7 @@ def fill(payload: object) -> Fill:
 
 def quote(contract: object, payload: object) -> Prices:
     """`GatewayQuote`: a partial update, only what changed is in it."""
-    row = _read(payload, _Quote, "quote")
+    row = _read(payload, shapes.Quote, "quote")
     at = row.timestamp or row.lastUpdated
     return Prices(
         contract=_contract_id(contract, "quote"),
@@ -257,14 +178,14 @@ def market_trade(contract: object, payload: object) -> Prices | None:
     rows = payload if isinstance(payload, list | tuple) else [payload]
     if not rows:
         return None
-    row = _read(rows[-1], _MarketTrade, "market trade")
+    row = _read(rows[-1], shapes.MarketTrade, "market trade")
     at = None if row.timestamp is None else _aware(row.timestamp)
     return Prices(_contract_id(contract, "market trade"), _usable(row.price), None, None, at)
 
 
 def contract(payload: object) -> Contract:
     """A contract record. Raises Unmeasurable where tick data or root cannot be told from it."""
-    row = _read(payload, _Contract, "contract")
+    row = _read(payload, shapes.Contract, "contract")
     size, value = _tick_size(row), _tick_value(row)
     return Contract(
         id=ContractId(row.id),
@@ -278,12 +199,12 @@ def contract(payload: object) -> Contract:
 
 def listed(payload: object) -> Listed:
     """A row of Contract/search. Raises like `contract`."""
-    return Listed(contract(payload), _read(payload, _Contract, "contract").activeContract)
+    return Listed(contract(payload), _read(payload, shapes.Contract, "contract").activeContract)
 
 
 def newest_close(payload: object) -> float | None:
     """The close of the newest bar of History/retrieveBars (newest first); None when there is no bar."""
-    bars = [_read(row, _Bar, "bar") for row in rows_of(payload, "bars")]
+    bars = [_read(row, shapes.Bar, "bar") for row in rows_of(payload, "bars")]
     newest = max(bars, key=lambda bar: _aware(bar.t), default=None)
     return None if newest is None else _usable(newest.c)
 
@@ -370,14 +291,14 @@ def _order_status(raw: int) -> OrderStatus:
     return OrderStatus(raw) if raw in OrderStatus and raw >= 0 else OrderStatus.UNKNOWN
 
 
-def _tick_size(row: _Contract) -> Decimal:
+def _tick_size(row: shapes.Contract) -> Decimal:
     size = row.tickSize
     if size is None or size <= 0 or not math.isfinite(size):
         raise Unmeasurable(f"the record of {row.id} has tick size {size}")
     return Decimal(repr(size))
 
 
-def _tick_value(row: _Contract) -> Money:
+def _tick_value(row: shapes.Contract) -> Money:
     value = row.tickValue
     if value is None or value <= 0 or not math.isfinite(value):
         raise Unmeasurable(f"the record of {row.id} has tick value {value}")
@@ -387,7 +308,7 @@ def _tick_value(row: _Contract) -> Money:
     return int(exact)
 
 
-def _root(row: _Contract) -> str:
+def _root(row: shapes.Contract) -> str:
     try:
         return root_of(row.id, row.name)
     except UnknownContract:
