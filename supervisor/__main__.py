@@ -27,12 +27,14 @@ from config.mistakes import ConfigurationMistakes, rendered
 from config.secrets import SecretUnavailable
 from config.settings import Settings
 from supervisor.anchor import keep_watchdog
+from supervisor.claims import Claims
 from supervisor.configuration import Accepted, settle
 from supervisor.control import Audited, ControlServer
 from supervisor.control_socket import control_socket
 from supervisor.gather import Process
 from supervisor.handlers import Daemon
 from supervisor.home import Home
+from supervisor.identity import recorded
 from supervisor.metrics import MetricsServer
 from supervisor.placement import settle_down
 from supervisor.presence import Ended, Presence, refuse
@@ -60,7 +62,9 @@ def main(argv: Sequence[str]) -> int:
         with filelock.FileLock(home.lock, timeout=LOCK_WAIT_S):
             return guard(home, clock, arguments)
     except filelock.Timeout:
-        return refuse(home, Ended(1, f"cannot start: another daemon guards {home.folder}", "riskd status"))
+        holder = recorded(home.daemon)
+        who = f"another daemon (pid {holder.pid})" if holder else "another process"
+        return refuse(home, Ended(1, f"cannot start: {who} guards {home.folder}", "riskd status"))
     except OSError as error:
         return refuse(home, Ended(1, f"cannot start: {error}", "is the home folder writable?"))
 
@@ -120,6 +124,7 @@ async def _serve(
         on_scan=daemon.beat,
         on_phase=daemon.phase,
         grace_s=GRACE_S,
+        claim=Claims(home, accepted.settings.gateway.api_url or "").take,
     )
     daemon.program = program
     store_accepted(program, accepted)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.board import Board
 from actors.clock import Clock
 from actors.connection.budget import Limits as BudgetLimits
-from actors.connection.link import LinkView
+from actors.connection.link import NOT_TRIED, LinkView
 from actors.connection.loop import GatewayLoop
 from actors.connection.options import Options, Outlets
 from actors.connection.port import ContractsLoaded, Gateway, LoadContracts
@@ -106,8 +106,10 @@ class Program(SilentHooks):
         on_scan: Callable[[], None] | None = None,
         on_phase: Callable[[str], None] | None = None,
         grace_s: float = 0.0,
+        claim: Callable[[int], str] | None = None,
     ) -> None:
-        """`grace_s`: how long an end waits for closes that are under way."""
+        """`grace_s`: how long an end waits for closes that are under way. `claim`: takes an account for
+        this guard alone, or says who has it."""
         self.settings, self.home, self.store = settings, home, store
         self.first_start = first_start
         # Read before the persistence actor owns the file.
@@ -128,6 +130,7 @@ class Program(SilentHooks):
         """Why an actor that is being replaced died."""
         self.actor_restarts = 0
         self._on_scan, self._on_phase, self._grace_s = on_scan, on_phase, grace_s
+        self._claim = claim
         self._scanned = clock.mono()
         self._inbox = Inbox("tree")
         self._news, self._arrivals = trio.open_memory_channel[object](1000)
@@ -257,7 +260,7 @@ class Program(SilentHooks):
             return
         if view.state is LinkState.LIVE and self._introduced:
             self._become_ready()
-        elif view.state is LinkState.DOWN and not self._connected and view.reason and not view.auth_failed:
+        elif view.state is LinkState.DOWN and not self._connected and _has_failed(view):
             # Unreachable: up, blind and retrying is a state of its own, not a failed start.
             self._become_ready()
 
@@ -372,8 +375,27 @@ class Program(SilentHooks):
     async def _arm(self, account: AccountReport) -> None:
         """Once: after a restart the accounts last seen and the gateway's own list may come together."""
         async with self._arming:
-            if account.name not in self.armed:
+            if account.name not in self.armed and self._is_ours(account):
                 await self._arm_one(account)
+
+    def _is_ours(self, account: AccountReport) -> bool:
+        """Whether no other guard has it. One that has it at a restart may go: the next listing asks again."""
+        try:
+            held = self._claim(account.id) if self._claim is not None else ""
+        except OSError as error:
+            # Guarding twice is worse than once, guarding not at all is worse than either.
+            text = f"cannot tell whether another guard has {account.name}: {error}"
+            self.alert("warning", text, f"claimed/{account.name}")
+            return True
+        if not held:
+            return True
+        why = f"cannot guard {account.name}: {held}"
+        hint = "end that one (riskd down --home ...), or leave the account to it"
+        if self.first_start and not self.ready:
+            self.end(Ending(1, why, hint))
+        else:
+            self.alert("critical", f"{why}. {hint}", f"claimed/{account.name}")
+        return False
 
     async def _arm_one(self, account: AccountReport) -> None:
         self._phase(f"arming {account.name}")
@@ -580,6 +602,11 @@ class Program(SilentHooks):
 def _percentiles(ms: list[float]) -> Percentiles:
     p50, p99 = percentile(ms, 0.5), percentile(ms, 0.99)
     return Percentiles() if p50 is None or p99 is None else Percentiles(round(p50, 3), round(p99, 3))
+
+
+def _has_failed(view: LinkView) -> bool:
+    """An attempt failed, and not because the login was refused: that ends a first start."""
+    return bool(view.reason) and view.reason != NOT_TRIED and not view.auth_failed
 
 
 def account_of(actor: str) -> str | None:

@@ -13,6 +13,9 @@ from msgspec.structs import replace
 
 from actors.messages import AccountId, LinkChanged, LinkState
 
+NOT_TRIED = "not connected yet"
+"""The reason of a link that no attempt has been made on: it is down, and nothing has failed."""
+
 
 class LinkView(Struct, frozen=True, gc=False):
     """The link as status shows it (board topic `("link",)`)."""
@@ -50,7 +53,8 @@ class Link(Struct, frozen=True, gc=False):
         """The link as it stands now; `since` moves only when the state does, a first reason stays."""
         if state is not self.state:
             return Link(state, at, generation, reason, auth_failed)
-        kept = reason if state is LinkState.LIVE or auth_failed != self.auth_failed else self.reason
+        renewed = state is LinkState.LIVE or auth_failed != self.auth_failed or self.reason == NOT_TRIED
+        kept = reason if renewed else self.reason
         return replace(self, generation=generation, reason=kept, auth_failed=auth_failed)
 
     def differs(self, other: Link | None) -> bool:

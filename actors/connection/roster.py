@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actors.address import Address
 from actors.clock import Clock
 from actors.connection.generation import Generation
-from actors.connection.link import Link, LinkView, state_of
+from actors.connection.link import NOT_TRIED, Link, LinkView, state_of
 from actors.connection.port import GuardAccount
 from actors.messages import AccountId, LinkState
 
@@ -34,7 +34,7 @@ class Roster:
         self._clock = clock
         self._connection = connection
         self._guarded: dict[AccountId, Guarded] = {}
-        self.reason = "not connected yet"
+        self.reason = NOT_TRIED
         """Why the link is not live, in people's words."""
         self.link = Link(LinkState.DOWN, clock.wall(), 0, self.reason)
         self._told: Link | None = None

@@ -20,7 +20,7 @@ import pytest
 
 from ops.simulator.remote import RemoteSimulator
 from supervisor.identity import identity_of
-from tests.ops.rig import ROOT, A, B, Guard, Rig, free_port, gateway, guard, projectx_at, rig
+from tests.ops.rig import ROOT, A, B, Guard, Rig, free_port, gateway, guard, projectx, projectx_at, rig
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform == "win32", reason="signals")]
 
@@ -178,9 +178,21 @@ def test_second_daemon_on_the_same_home_is_refused(guarding: Guard) -> None:
     assert again.code == 1
     assert "runs there already" in again.err
     assert beside.returncode == 1
-    assert "another daemon" in beside.stderr
+    assert f"another daemon (pid {pid})" in beside.stderr
     assert guarding.daemon_pid == pid
     assert guarding.status()["state"] in ("guarding", "locked")
+
+
+def test_second_home_on_the_same_account_is_refused_and_told_who_has_it(guarding: Guard, bare: Rig) -> None:
+    urls = guarding.simulator.urls
+    section = projectx(urls.api_url, urls.user_hub_url, urls.market_hub_url)
+    bare.configure({"gateway": section, "accounts": [{"name": A}], "rules": RULES})
+
+    ran = bare.riskd("up")
+
+    assert ran.code == 1
+    assert f"pid {guarding.daemon_pid} guards it from {guarding.home.folder}" in ran.err
+    bare.until(lambda: not bare.running(), "nothing left running")
 
 
 # ---------------------------------------------------------------------- killed
@@ -215,6 +227,20 @@ def test_killed_daemon_comes_back_with_its_lockout_day_and_position(mortal: Guar
     assert (last["actor"], last["cause"]) == ("daemon", "ended by signal 9")
     assert last["uncovered_ms"] > 0
     mortal.control(op="close", account=A, contract="MES")
+
+
+def test_broken_file_and_a_crash_do_not_keep_the_guard_down(mortal: Guard) -> None:
+    written, before = mortal.file.read_text("utf-8"), mortal.status()["rules"]
+    try:
+        mortal.file.write_text("rules: {max_contracts: {mode: armed, limit: -", "utf-8")
+        killed = mortal.kill_daemon()
+
+        status = mortal.returned(killed)
+
+        assert status["rules"] == before
+        assert status["accounts"][0]["state"] in ("active", "locked")
+    finally:
+        mortal.file.write_text(written, "utf-8")
 
 
 def test_daemon_killed_between_breach_and_close_closes_once_and_reverses_nothing(mortal: Guard) -> None:
