@@ -71,7 +71,7 @@ def call(
             with _connected(home, path, until) as connection:
                 connection.sendall(payload)
                 sent = True
-                return _outcome(_receive(connection, until))
+                return outcome(_receive(connection, until))
         except NotRunning:
             if sent:
                 raise _unknown(command) from None
@@ -140,7 +140,8 @@ def _left(until: float) -> float:
     return left
 
 
-def _outcome(reply: Reply) -> Raw:
+def outcome(reply: Reply) -> Raw:
+    """The body of a good reply; raises Refused for any other."""
     if reply.exit == Exit.GOOD:
         return reply.body
     raise Refused(Exit(reply.exit), reply.error, reply.hint)

@@ -283,6 +283,11 @@ def test_down_asks_while_positions_are_open_and_then_ends_both_processes() -> No
         assert (asked.code, asked.json["state"]) == (3, "down")
         assert guarded.held() == {"MNQ": 1}
 
+        alerts = guarded.riskd("history", "--kind", "alert", "--json").lines
+        assert [line for line in alerts if "MNQ +1" in line["message"]], "read without a daemon"
+        assert guarded.riskd("audit", "verify").code == 0
+        assert guarded.riskd("backup", "now").code == 0
+
 
 def close_under_way(guarded: Guard, seconds: float) -> None:
     """A breach whose close the gateway takes so long to carry out; beside it a position that may stay."""
