@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from supervisor.identity import recorded
@@ -40,11 +41,19 @@ class NotRunning(Refused):
     def __init__(self, home: Home) -> None:
         watchdog = recorded(home.watchdog)
         if watchdog is None:
-            why, hint = f"riskd is not running in {home.folder}", "start it with riskd up"
+            why, hint = f"riskd is not running in {home.folder}", _how_to_start(home)
         else:
             why = f"the daemon in {home.folder} does not answer"
             hint = f"its watchdog (pid {watchdog.pid}) is starting it: try again in a moment"
         super().__init__(Exit.NOT_RUNNING, why, hint)
+
+
+def _how_to_start(home: Home) -> str:
+    """The home of another user is a service's: not the caller's to start."""
+    with suppress(OSError):
+        if hasattr(os, "geteuid") and home.folder.stat().st_uid != os.geteuid() != 0:
+            return "it belongs to a service, which an administrator starts"
+    return "start it with riskd up"
 
 
 def call(

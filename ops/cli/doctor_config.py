@@ -29,7 +29,8 @@ def read(sources: Sources) -> tuple[Loaded | None, Check]:
         more = f" (and {count - 1} more)" if count > 1 else ""
         missing = not sources.files[0].exists()
         cure = first.hint or ("riskd config init writes a first one" if missing else "riskd config check")
-        return None, Check("configuration", False, f"{first}{more}", cure)
+        fact = f"{first.file}:{first.line}:{first.column}: {first.text}{more}"
+        return None, Check("configuration", False, fact, cure)
     warnings = len(loaded.warnings)
     fact = name if not warnings else f"{name}: {warnings} warnings"
     return loaded, Check("configuration", None if warnings else True, fact, "riskd config check")

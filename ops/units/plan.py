@@ -131,6 +131,10 @@ def _program(where: Layout, sources: Sources) -> Iterator[Step]:
     set_up = (sources.base_python, str(where.program / "ops" / "run.py"), "version")
     why = "set up the program's own environment"
     yield Run(set_up if windows_ else ("env", f"RISKD_PYTHON={sources.base_python}", *set_up), why)
+    if not windows_:
+        # Whatever the umask was, and whatever the installer left open.
+        sealed = ("chmod", "-R", "u+rwX,go=u,go-w", str(where.program))
+        yield Run(sealed, "everybody reads the program, nobody else writes it")
 
 
 def _folders(where: Layout, service: Service) -> Iterator[Step]:
