@@ -36,6 +36,10 @@ COMES_S = 5.0
 SETTLED_S = 1.0
 """One that lasted so long did come up: the next is started at once, whoever keeps killing it."""
 LONGEST_PAUSE_S = 10.0
+UNIT = "RISKD_UNIT"
+"""Names the service unit that started the guard."""
+UNIT_S = 5.0
+"""A unit brings its watchdog back within a second; only where it does not is it done here."""
 
 
 class Look(Struct, frozen=True):
@@ -57,6 +61,8 @@ class View(Struct, frozen=True):
     next_start: float = 0.0
     came_at: float | None = None
     pause_s: float = 0.0
+    hold_s: float = 0.0
+    """How long somebody else has to bring a dead one back."""
 
 
 class Step(Enum):
@@ -88,7 +94,7 @@ def judge(view: View, look: Look) -> tuple[View, Step]:
 def _without(view: View, now: float) -> tuple[View, Step]:
     """No watchdog: one at once, the next ones after growing pauses while none lasts."""
     died = view.came_at is not None
-    next_start = now + view.pause_s if died else view.next_start
+    next_start = now + max(view.pause_s, view.hold_s) if died else view.next_start
     view = msgspec.structs.replace(view, came_at=None, suspended_at=None, next_start=next_start)
     if now < next_start:
         return view, Step.WAIT
@@ -99,7 +105,8 @@ def _without(view: View, now: float) -> tuple[View, Step]:
 async def keep_watchdog(home: Home, clock: Clock, wanted: Callable[[], bool]) -> None:
     """Look after the watchdog until cancelled, or until `wanted` says that the guard ends."""
     command = same_watchdog(home)
-    view = View(clock.mono(), moved_at=clock.mono())
+    hold_s = UNIT_S if os.environ.get(UNIT) else 0.0
+    view = View(clock.mono(), moved_at=clock.mono(), hold_s=hold_s)
     child: subprocess.Popen[bytes] | None = None
     while True:
         await trio.sleep(LOOK_S)

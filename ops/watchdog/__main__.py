@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
 
 from actors.clock import clock_from
 from ops.watchdog.loop import Watchdog
+from ops.watchdog.notify import VARIABLE
+from ops.watchdog.process import Process
 from ops.watchdog.starting import launch
 from ops.watchdog.verdict import Limits
 from supervisor.home import Home
+from supervisor.identity import recorded
+
+TAKE_OVER_S = 5.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,13 +41,29 @@ def main(argv: Sequence[str]) -> int:
     home.make()
     limits = Limits(heartbeat_s=options.heartbeat_deadline, memory_mb=options.memory_limit_mb)
     clock = clock_from(os.environ)
+    wait_s = TAKE_OVER_S if make_room(home, os.environ) else 0.0
     try:
-        with filelock.FileLock(home.watchdog_lock, timeout=0):
+        with filelock.FileLock(home.watchdog_lock, timeout=wait_s):
             how = launch(home, daemon)
             return Watchdog(home, how, limits, clock, restarted=options.restarted).run()
     except filelock.Timeout:
         sys.stderr.write(f"cannot watch {home.folder}: another watchdog does.\n")
         return 1
+
+
+def make_room(home: Home, environment: Mapping[str, str]) -> bool:
+    """A unit's own watchdog takes the place of one that the daemon brought back: the unit follows no other.
+
+    The daemon runs on and is adopted. True where there was one to end.
+    """
+    other = recorded(home.watchdog) if VARIABLE in environment else None
+    if other is None:
+        return False
+    with suppress(ProcessLookupError):
+        found = Process(other)
+        found.send(signal.SIGKILL)
+        found.close()
+    return True
 
 
 def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:

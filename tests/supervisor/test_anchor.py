@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.anchor import LONGEST_PAUSE_S, LOOK_S, Look, Step, View, judge
+from supervisor.anchor import LONGEST_PAUSE_S, LOOK_S, UNIT_S, Look, Step, View, judge
 
 
 class Watched:
@@ -90,3 +90,14 @@ def test_late_look_proves_nothing_against_the_watchdog() -> None:
 
     assert watched.look(after=600, beats=False) is Step.WAIT
     assert watched.look(after=600, suspended=True) is Step.WAIT
+
+
+def test_under_a_unit_a_dead_watchdog_is_the_units_first() -> None:
+    watched = Watched()
+    watched.view = View(watched.now, moved_at=watched.now, hold_s=UNIT_S)
+    watched.looks(5)
+
+    assert watched.looks(UNIT_S - 2 * LOOK_S, alive=False) == []
+    assert watched.looks(1) == [], "the unit has brought it back"
+    assert watched.looks(UNIT_S - 2 * LOOK_S, alive=False) == []
+    assert watched.looks(1, alive=False) == [Step.START], "the unit has not"

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from ops.watchdog.__main__ import make_room
 from ops.watchdog.notify import announcer
 from ops.watchdog.process import end_recorded
 from ops.watchdog.verdict import Start, begin
 from supervisor.heartbeat import Beat, Phase
 from supervisor.home import Home
+from supervisor.identity import identity_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -140,3 +143,23 @@ def test_watchdog_tells_the_unit_through_start_replacement_and_end() -> None:
             watchdog.kill()
             watchdog.wait(5)
             end_recorded(home.daemon)
+
+
+@pytest.mark.process
+def test_units_own_watchdog_takes_the_place_of_another_and_only_then() -> None:
+    with unit() as (_, folder):
+        home = Home(folder / "home")
+        home.make()
+        other = subprocess.Popen(["sleep", "60"])
+        try:
+            home.watchdog.write_bytes(msgspec.json.encode(identity_of(other.pid)))
+
+            assert not make_room(home, {})
+            assert other.poll() is None
+
+            assert make_room(home, {"NOTIFY_SOCKET": "/run/systemd/notify"})
+            assert other.wait(5) == -signal.SIGKILL
+            assert not make_room(home, {"NOTIFY_SOCKET": "/run/systemd/notify"})
+        finally:
+            other.kill()
+            other.wait(5)
