@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,10 +24,13 @@ from actors.messages import HistoryKind, Record, StoreMeta
 from actors.persistence import keys
 from actors.persistence.opening import CannotOpen
 from actors.persistence.store import Store
+from config.fields import is_loopback
 from config.mistakes import ConfigurationMistakes, rendered
+from config.pending import kept
 from config.secrets import SecretUnavailable
 from config.settings import Settings
 from supervisor.anchor import keep_watchdog
+from supervisor.changing import HANDLERS, ripen_in_time, take_files, watch_files
 from supervisor.claims import Claims
 from supervisor.configuration import Accepted, settle
 from supervisor.control import Audited, ControlServer
@@ -39,10 +43,10 @@ from supervisor.metrics import MetricsServer
 from supervisor.placement import settle_down
 from supervisor.presence import Ended, Presence, refuse
 from supervisor.program import Ending, Program
+from supervisor.protocol import DoReload, Exit, Refused
 from supervisor.reach import gateway_maker
 from supervisor.readings import GuardReadings
 from supervisor.roles import AdminSecret, Grants
-from supervisor.telling import HANDLERS
 from supervisor.winding_down import GRACE_S, TERMINATED, leave_now, obey_signals
 
 log = get_logger("riskd.daemon")
@@ -93,6 +97,10 @@ def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     except SecretUnavailable as error:
         store.close()
         return refuse(home, Ended(78, str(error), "riskd config check"))
+    if not may_move_clock(accepted.settings):
+        store.close()
+        why = f"cannot use {TEST_CLOCK}: the configuration in force does not enable chaos on this machine"
+        return refuse(home, Ended(78, why, f"unset {TEST_CLOCK}"))
     logs.start(home.logs, accepted.settings.logging, clock)
     logs.catch_crashes()
     try:
@@ -106,6 +114,12 @@ def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     if ending.exit in (0, 1, 78, TERMINATED):
         return refuse(home, Ended(ending.exit, ending.why, ending.hint, ending.left_open))
     return ending.exit
+
+
+def may_move_clock(settings: Settings) -> bool:
+    """A test clock, where one is set, by what is in force: the file alone may not move the time."""
+    local = all(is_loopback(url) for url in settings.gateway.urls)
+    return not os.environ.get(TEST_CLOCK) or (settings.chaos.enabled and local)
 
 
 async def _serve(
@@ -125,6 +139,7 @@ async def _serve(
         on_phase=daemon.phase,
         grace_s=GRACE_S,
         claim=Claims(home, accepted.settings.gateway.api_url or "").take,
+        standing=accepted.wanted,
     )
     daemon.program = program
     store_accepted(program, accepted)
@@ -132,9 +147,10 @@ async def _serve(
         with control_socket(home) as listener:
             audit = auditor(program)
             process = Process(daemon.started_at, restart, os.environ.get(TEST_CLOCK))
+            answering = Daemon(program, process, accepted)
             server = ControlServer(
                 HANDLERS,
-                Daemon(program, process, accepted),
+                answering,
                 lambda: grants(home, accepted.settings),
                 AdminSecret(home.admin_secret),
                 audit,
@@ -143,6 +159,8 @@ async def _serve(
             await nursery.start(server.serve, listener)
             nursery.start_soon(obey_signals, program, partial(leave_now, program, partial(_note, home)))
             nursery.start_soon(keep_watchdog, home, clock, lambda: program.ending is None)
+            for task in (ripen_in_time, watch_files, partial(_hangups, home=home)):
+                nursery.start_soon(task, answering)
             await serve_metrics(nursery, program, process)
             settle_down(accepted.settings.process.pin)
             ending = await program.run()
@@ -173,7 +191,7 @@ def grants(home: Home, settings: Settings) -> Grants:
 
 def store_accepted(program: Program, accepted: Accepted) -> None:
     """The configuration in force is the last accepted one; a restart runs on it whatever the file says."""
-    program.address("persistence").tell(StoreMeta(keys.CONFIGURATION, accepted.canonical))
+    program.address("persistence").tell(StoreMeta(keys.CONFIGURATION, kept(accepted.wanted)))
 
 
 def auditor(program: Program) -> Callable[[Audited], None]:
@@ -192,6 +210,27 @@ def auditor(program: Program) -> Callable[[Audited], None]:
         program.address("persistence").tell(Record(key, HistoryKind.ADMIN, at, "", body))
 
     return record
+
+
+async def _hangups(daemon: Daemon, home: Home) -> None:
+    """SIGHUP reads the configuration again. It brings no admin secret: where one is set, it only tightens."""
+    if not hasattr(signal, "SIGHUP"):
+        return
+    with trio.open_signal_receiver(signal.SIGHUP) as received:
+        async for _ in received:
+            await take_by_signal(daemon, AdminSecret(home.admin_secret).is_set())
+
+
+async def take_by_signal(daemon: Daemon, secret_is_set: bool) -> None:
+    """Reload as `riskd reload` does; nobody waits for an answer, so a refusal is an alert."""
+    code, said = Exit.GOOD, "done"
+    try:
+        async with daemon.changing:
+            await take_files(daemon, DoReload(), only_tightens=secret_is_set)
+    except Refused as no:
+        code, said = no.code, no.why
+        daemon.program.alert("error", f"{no.why}. {no.hint}", f"reload/{no.why}")
+    auditor(daemon.program)(Audited("reload", "admin", "SIGHUP", code, said))
 
 
 if __name__ == "__main__":

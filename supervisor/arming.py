@@ -31,6 +31,8 @@ from supervisor.tree import ACCOUNTS, Guarded, Parts, branch
 log = get_logger("riskd.arming")
 
 ASK_S = 10.0
+DIRECTORY = "directory"
+"""Where the store keeps the accounts last seen, so that a restart arms them before any contact."""
 SAFE_MODE = "safe mode: no rule runs, new risk is refused; `riskd restart` leaves it"
 
 
@@ -76,6 +78,8 @@ def choose(settings: Settings, found: tuple[AccountReport, ...]) -> tuple[Accoun
             raise Unguardable(f"{wanted.name} is no active account of this login", hint)
         if len(hits) > 1:
             raise Unguardable(f"{wanted.name} names more than one account", hint)
+        if hits[0] in chosen:
+            raise Unguardable(f"{wanted.name} is listed twice, by its name and by its id", hint)
         chosen.append(hits[0])
     return tuple(chosen)
 
@@ -122,6 +126,7 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
         readable_states(keeping, recovered),
         recovered,
         Journal(parts.home.journal, report.id),
+        _not_armed(parts.settings, report),
     )
     await supervisor.add_child(ACCOUNTS, branch(parts, guarded).as_child())
     return Armed(guarded, len(proven) + len(failed), failed, unproven, off)
@@ -144,6 +149,11 @@ def prove(
     proven = tuple(one for one in built if one.name not in failed)
     unproven = tuple(one for one in built if one.name in failed)
     return proven, unproven, failed, len(list(parts.settings.rules.each())) - len(configured)
+
+
+def _not_armed(settings: Settings, report: AccountReport) -> tuple[str, ...]:
+    rules = settings.for_account(_key(settings, report))
+    return tuple(rule.name for rule in rules.each() if rule.mode != "armed")
 
 
 def _key(settings: Settings, report: AccountReport) -> str:

@@ -7,19 +7,23 @@ file says by then, so that a broken file and a crash together do not keep the gu
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from actors.notices.targets import Target, targets
 from actors.persistence import keys
 from actors.persistence.store import Store
 from actors.redaction import redact, redact_name
-from config.canonical import canonical, digest, parse_canonical
+from config.canonical import canonical, digest
 from config.env_file import with_env_file
+from config.pending import Held, Standing, accept, nothing_held, restored
 from config.secrets import SecretUnavailable, resolve
 from config.settings import Settings
+from supervisor.arming import DIRECTORY, Directory
+from supervisor.holding import held_by
 
 
 class Secrets(Struct, frozen=True):
@@ -33,9 +37,10 @@ class Secrets(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A configuration in force, and where it came from."""
+    """A configuration in force, what was asked for beyond it, and where it came from."""
 
     settings: Settings
+    """In force."""
     canonical: bytes
     digest: str
     source: str
@@ -43,19 +48,45 @@ class Accepted(Struct, frozen=True):
     files: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     env_file: str | None = None
+    standing: Standing | None = None
+    origins: Mapping[str, str] = {}
+    """Dotted key -> place in a file; a key that is not there has its default."""
+
+    @property
+    def wanted(self) -> Standing:
+        """With what waits."""
+        return self.standing or Standing.settled(self.settings)
 
 
 def settle(
     store: Store, files: Sequence[str], sets: Sequence[str], env_file: str | None, *, restarted: bool
 ) -> Accepted:
-    """The stored configuration after a restart, else the files'.
+    """The stored configuration after a restart; else the files', less what they loosen before its time.
 
     Raises ConfigurationMistakes, or SecretUnavailable for a reference that leads nowhere.
     """
     stored = store.meta(keys.CONFIGURATION)
-    if restarted and stored is not None:
-        return _accepted(parse_canonical(stored), "store", files, sets, env_file)
-    return read(files, sets, env_file)
+    if stored is None:
+        return read(files, sets, env_file)
+    last = restored(stored)
+    if restarted:
+        return _accepted(last, "store", files, sets, env_file)
+    fresh = read(files, sets, env_file)
+    # Nobody knows the time yet: what waits begins to wait when the gateway's clock is known.
+    waits = last.in_force.tamper.loosen_after is not None
+    standing = accept(last, fresh.settings, None, waits=waits, held=_locked(store))
+    return _accepted(standing, "file", files, sets, env_file, fresh.origins)
+
+
+def _locked(store: Store) -> Held:
+    """By the lockouts that the store has in force; whether they are over by now is judged later."""
+    locked: dict[str, set[str]] = {}
+    kept = store.meta(DIRECTORY)
+    names = {} if kept is None else dict(msgspec.json.decode(kept, type=Directory).accounts)
+    for lockout in store.live_lockouts():
+        for name in (str(lockout.account), names.get(int(lockout.account), "")):
+            locked.setdefault(name, set()).add(lockout.rule)
+    return held_by(locked) if locked else nothing_held
 
 
 def read(files: Sequence[str], sets: Sequence[str], env_file: str | None) -> Accepted:
@@ -64,15 +95,31 @@ def read(files: Sequence[str], sets: Sequence[str], env_file: str | None) -> Acc
 
     paths = [Path(file) for file in files]
     loaded = load(paths, tuple(sets), os.environ, None if env_file is None else Path(env_file))
-    return _accepted(loaded.settings, "file", files, sets, env_file)
+    standing = Standing.settled(loaded.settings)
+    return _accepted(standing, "file", files, sets, env_file, loaded.origins)
 
 
 def _accepted(
-    settings: Settings, source: str, files: Sequence[str], sets: Sequence[str], env_file: str | None
+    standing: Standing,
+    source: str,
+    files: Sequence[str],
+    sets: Sequence[str],
+    env_file: str | None,
+    origins: Mapping[str, str] | None = None,
 ) -> Accepted:
+    settings = standing.in_force
     secrets = resolved(settings, files, env_file)
     return Accepted(
-        settings, canonical(settings), digest(settings), source, secrets, tuple(files), tuple(sets), env_file
+        settings,
+        canonical(settings),
+        digest(settings),
+        source,
+        secrets,
+        tuple(files),
+        tuple(sets),
+        env_file,
+        standing,
+        origins or {},
     )
 
 

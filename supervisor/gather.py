@@ -25,6 +25,7 @@ from supervisor.identity import recorded
 from supervisor.program import Program
 from supervisor.roles import AdminSecret
 from supervisor.status import AccountSeen, EnforcementSeen, RuleSeen, Seen
+from supervisor.waiting import pending
 
 MEGABYTE = 1 << 20
 LOOK_S = 1.0
@@ -70,6 +71,7 @@ def seen(program: Program, process: Process) -> Seen:
         holidays_known=program.calendar.covers(now.wall.date()),
         faults=(*_faults(program), *outside.reasons(timers, program.board.read(("traffic",), Traffic), now)),
         notes=(*_notes(program), *outside.notes(timers, link, now)),
+        pending=pending(program),
         test_clock=process.test_clock,
         dead_letters=program.supervisor.dead_letters.count,
         latency=program.latency(),
@@ -109,6 +111,8 @@ def _rule(program: Program, account: str, built: BuiltRule, failed: str | None =
 
 
 def _faults(program: Program) -> Iterable[Reason]:
+    if program.file_fault is not None:
+        yield program.file_fault
     for actor, why in program.given_up.items():
         if "/rules/" not in actor:
             yield Reason("actor", f"{actor} was given up: {why}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
@@ -80,6 +80,8 @@ class Daemon:
     program: Program
     process: Process
     accepted: Accepted
+    changing: trio.Lock = field(default_factory=trio.Lock)
+    """Held by whoever changes the configuration in force."""
 
     def seen(self) -> Seen:
         return seen(self.program, self.process)

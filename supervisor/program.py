@@ -46,9 +46,10 @@ from actors.timers.actor import Beat, Registry, Subscribe, first_state
 from actors.timers.clock import TrustedClock
 from actors.trading_day import TradingCalendar
 from actors.worker import Address
+from config.pending import Standing
 from config.settings import Settings
-from supervisor.answers import Latency, Percentiles
-from supervisor.arming import Armed, Directory, Unguardable, arm, choose, introduce, roots_of
+from supervisor.answers import Latency, Percentiles, Reason
+from supervisor.arming import DIRECTORY, Armed, Directory, Unguardable, arm, choose, introduce, roots_of
 from supervisor.driver import Refused, StartFailed, Supervisor
 from supervisor.events import Report
 from supervisor.handle import DeadLetter as Letter
@@ -65,8 +66,6 @@ RETRY_GIVEN_UP_S = 60.0
 """A rule that was given up is tried again after this long; until then its account is locked."""
 RECORDS_WAIT_S = 20.0
 """How long arming waits for the contract records of configured roots before it goes on without."""
-DIRECTORY = "directory"
-"""Where the store keeps the accounts last seen, so that a restart arms them before any contact."""
 
 
 class Ending(Struct, frozen=True):
@@ -107,10 +106,15 @@ class Program(SilentHooks):
         on_phase: Callable[[str], None] | None = None,
         grace_s: float = 0.0,
         claim: Callable[[int], str] | None = None,
+        standing: Standing | None = None,
     ) -> None:
         """`grace_s`: how long an end waits for closes that are under way. `claim`: takes an account for
         this guard alone, or says who has it."""
         self.settings, self.home, self.store = settings, home, store
+        self.standing = standing or Standing.settled(settings)
+        """What is in force (`settings`), and what was asked for and waits."""
+        self.file_fault: Reason | None = None
+        """How the files differ from what was accepted, as far as anybody looked."""
         self.first_start = first_start
         # Read before the persistence actor owns the file.
         self.stored_directory = store.meta(DIRECTORY)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import msgspec
 import trio
 
 from actors.messages import AccountSnapshot, HistoryKind
@@ -24,28 +23,18 @@ from actors.persistence.queries import (
     ReportQuery,
     VerifyAudit,
 )
-from config.canonical import canonical, digest
-from config.checks import settings_from
-from config.mistakes import ConfigurationMistakes, rendered
-from config.secrets import SecretUnavailable
-from supervisor.configuration import Accepted, read
 from supervisor.handlers import HANDLERS, Call, Daemon
 from supervisor.log_reading import read_log
 from supervisor.masking import hiding, without_secrets
 from supervisor.protocol import (
-    AskConfig,
     AskExport,
     AskHistory,
     AskLogs,
     AskReport,
-    DoReload,
-    DoRuleMode,
-    DoRuleSet,
     Exit,
     Nothing,
     Refused,
 )
-from supervisor.reloading import Change, changes, reload
 from supervisor.status import status as status_of
 
 __all__ = ["HANDLERS"]
@@ -57,7 +46,7 @@ MOST_LINES = 1000
 BACKUP_LATE = timedelta(days=2)
 
 
-def _headed(daemon: Daemon, **parts: object) -> dict[str, object]:
+def headed(daemon: Daemon, **parts: object) -> dict[str, object]:
     return {"schema": 1, "at": daemon.now().wall, **parts}
 
 
@@ -68,7 +57,7 @@ async def logs(context: Call, request: AskLogs) -> object:
     page = await trio.to_thread.run_sync(
         lambda: read_log(path, after=request.after, since=request.since, level=request.level, limit=limit)
     )
-    return _headed(context.parts, logs=page.lines, next=page.next)
+    return headed(context.parts, logs=page.lines, next=page.next)
 
 
 @HANDLERS.on("report", AskReport)
@@ -79,7 +68,7 @@ async def report(context: Call, request: AskReport) -> object:
     query = ReportQuery(first_day(request.period, last), last, account)
     days = await daemon.ask("persistence", query)
     assert isinstance(days, tuple)
-    return _headed(daemon, days=[_day(day) for day in days])
+    return headed(daemon, days=[_day(day) for day in days])
 
 
 def first_day(period: str, last: date) -> date:
@@ -111,7 +100,7 @@ def _day(day: DayReport) -> dict[str, object]:
 async def audit_verify(context: Call, request: Nothing) -> object:
     chain = await context.parts.ask("persistence", VerifyAudit(), VERIFY_S)
     assert isinstance(chain, Chain)
-    return _headed(context.parts, entries=chain.entries, head=chain.head, broken_at=chain.broken_at)
+    return headed(context.parts, entries=chain.entries, head=chain.head, broken_at=chain.broken_at)
 
 
 @HANDLERS.on("audit.show", AskHistory)
@@ -119,7 +108,7 @@ async def audit_show(context: Call, request: AskHistory) -> object:
     entries = await context.parts.ask(
         "persistence", AuditQuery(request.since, min(request.limit, MOST_LINES))
     )
-    return _headed(context.parts, audit=entries)
+    return headed(context.parts, audit=entries)
 
 
 @HANDLERS.on("backup.now", Nothing)
@@ -128,12 +117,12 @@ async def backup_now(context: Call, request: Nothing) -> object:
     assert isinstance(made, BackedUp)
     if made.path is None:
         raise Refused(Exit.FAILED, f"cannot make a backup: {made.error}", "is there room on the disk?")
-    return _headed(context.parts, path=made.path)
+    return headed(context.parts, path=made.path)
 
 
 @HANDLERS.on("backup.list", Nothing)
 async def backup_list(context: Call, request: Nothing) -> object:
-    return _headed(context.parts, backups=await context.parts.ask("persistence", ListBackups()))
+    return headed(context.parts, backups=await context.parts.ask("persistence", ListBackups()))
 
 
 @HANDLERS.on("export", AskExport)
@@ -143,7 +132,7 @@ async def export(context: Call, request: AskExport) -> object:
     page = await _exported(daemon, request, min(request.limit, MOST_LINES))
     hide = hiding({armed.guarded.name: armed.guarded.id for armed in daemon.program.armed.values()})
     lines = [hide(line) if request.mask else line for line in map(without_secrets, page["lines"])]
-    return _headed(daemon, lines=lines, next=page["next"])
+    return headed(daemon, lines=lines, next=page["next"])
 
 
 async def _exported(daemon: Daemon, request: AskExport, limit: int) -> dict[str, Any]:
@@ -182,18 +171,6 @@ async def _exported_logs(daemon: Daemon, request: AskExport, limit: int) -> dict
     return {"lines": page.lines, "next": str(page.next) if page.next != after else None}
 
 
-@HANDLERS.on("config.show", AskConfig)
-async def config_show(context: Call, request: AskConfig) -> object:
-    """What is in force, every value spelled out; secrets only as where they are kept."""
-    accepted = context.parts.accepted
-    return _headed(
-        context.parts,
-        config=msgspec.json.decode(accepted.canonical),
-        digest=accepted.digest,
-        source=accepted.source,
-    )
-
-
 @HANDLERS.on("account.list", Nothing)
 async def account_list(context: Call, request: Nothing) -> object:
     """Every account of the login as last seen, and which are guarded."""
@@ -213,7 +190,7 @@ async def account_list(context: Call, request: Nothing) -> object:
             armed.guarded.id, {"id": armed.guarded.id, "name": name, "simulated": None, "guarded": True}
         )
         entry["can_trade"] = snapshot.can_trade if snapshot is not None else None
-    return _headed(context.parts, accounts=list(listed.values()))
+    return headed(context.parts, accounts=list(listed.values()))
 
 
 @HANDLERS.on("doctor", Nothing)
@@ -236,7 +213,7 @@ async def doctor(context: Call, request: Nothing) -> object:
     fact = f"{rules.armed} armed, {rules.shadow} in shadow, of {rules.configured}"
     checks.append({"name": "rules", "ok": covered, "fact": fact, "cure": "riskd actors tree"})
     checks.append(await _backups(daemon))
-    return _headed(daemon, checks=checks)
+    return headed(daemon, checks=checks)
 
 
 async def _backups(daemon: Daemon) -> dict[str, object]:
@@ -252,101 +229,3 @@ async def _backups(daemon: Daemon) -> dict[str, object]:
         return check | {"ok": False, "fact": f"{newest.name}: {error.strerror}"}
     late = datetime.now(UTC) - datetime.fromtimestamp(changed, UTC) > BACKUP_LATE
     return check | {"ok": not late, "fact": f"{len(names)} kept, the newest {newest.name}"}
-
-
-# ------------------------------------------------------------------------------ changing what is in force
-
-
-@HANDLERS.on("reload", DoReload)
-async def reload_files(context: Call, request: DoReload) -> object:
-    """Read the files again and put them in force; with a mistake in them the old ones stay."""
-    daemon = context.parts
-    files, sets = request.files or daemon.accepted.files, request.sets or daemon.accepted.sets
-    try:
-        accepted = await trio.to_thread.run_sync(read, files, sets, daemon.accepted.env_file)
-    except ConfigurationMistakes as error:
-        why = "cannot reload: the old configuration stays in force"
-        raise Refused(Exit.BAD_CONFIG, why, rendered(error.mistakes)) from error
-    except SecretUnavailable as error:
-        raise Refused(
-            Exit.BAD_CONFIG, f"cannot reload: {error}", "the old configuration stays in force"
-        ) from error
-    return await _put_in_force(daemon, accepted)
-
-
-@HANDLERS.on("rules.mode", DoRuleMode)
-async def rules_mode(context: Call, request: DoRuleMode) -> object:
-    """Arm, shadow or switch off one rule, for one account or for all."""
-    return await _change_rule(context.parts, request.account, request.rule, "mode", request.mode)
-
-
-@HANDLERS.on("rules.set", DoRuleSet)
-async def rules_set(context: Call, request: DoRuleSet) -> object:
-    """Set one key of one rule; the value is read by the rule's own schema."""
-    return await _change_rule(context.parts, request.account, request.rule, request.key, request.value)
-
-
-@HANDLERS.on("config.diff", Nothing)
-async def config_diff(context: Call, request: Nothing) -> object:
-    """What the files say now beside what is in force."""
-    daemon = context.parts
-    try:
-        accepted = await trio.to_thread.run_sync(
-            read, daemon.accepted.files, daemon.accepted.sets, daemon.accepted.env_file
-        )
-    except (ConfigurationMistakes, SecretUnavailable) as error:
-        raise Refused(Exit.BAD_CONFIG, f"cannot compare: {error}", "riskd config check") from error
-    return _headed(daemon, changes=_told(changes(daemon.program.settings, accepted.settings)))
-
-
-async def _change_rule(daemon: Daemon, account: str | None, rule: str, key: str, value: str) -> object:
-    """Over what is in force, as `--set` would write it."""
-    if rule not in type(daemon.program.settings.rules).model_fields:
-        known = ", ".join(type(daemon.program.settings.rules).model_fields)
-        raise Refused(Exit.USAGE, f"cannot find rule {rule}", f"rules: {known}")
-    document = msgspec.json.decode(canonical(daemon.program.settings))
-    for rules in _rules_of(daemon, document, account):
-        rules.setdefault(rule, {})[key] = _written(value)
-    try:
-        settings = settings_from(document)
-    except ConfigurationMistakes as error:
-        raise Refused(Exit.BAD_CONFIG, f"cannot set {rule}.{key}", rendered(error.mistakes)) from error
-    accepted = msgspec.structs.replace(
-        daemon.accepted,
-        settings=settings,
-        canonical=canonical(settings),
-        digest=digest(settings),
-        source="command",
-    )
-    return await _put_in_force(daemon, accepted)
-
-
-def _rules_of(daemon: Daemon, document: Any, account: str | None) -> list[dict[str, Any]]:
-    """The mappings in which the rule is written: those for all, or one account's own."""
-    if account is None:
-        return [document["rules"]]
-    name = daemon.account(account).guarded.name
-    if document["accounts"] == "all":
-        raise Refused(Exit.FAILED, "cannot set a rule for one account of all", "list the accounts by name")
-    return [entry.setdefault("rules", {}) for entry in document["accounts"] if entry["name"] == name]
-
-
-def _written(value: str) -> object:
-    """A value as the configuration would have it: JSON where it is that, else the word itself."""
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return value
-
-
-async def _put_in_force(daemon: Daemon, accepted: Accepted) -> object:
-    found = await reload(daemon.program, accepted.settings)
-    daemon.accepted = accepted
-    restart = [change.key for change in found if not change.live]
-    return _headed(daemon, changes=_told(found), restart_needed=restart)
-
-
-def _told(found: tuple[Change, ...]) -> list[dict[str, object]]:
-    return [
-        {"key": c.key, "old": c.old, "new": c.new, "effect": "now" if c.live else "restart"} for c in found
-    ]

@@ -1,15 +1,18 @@
 """Taking over a changed configuration while guarding.
 
-Everything is proved before anything is touched; then it is stored, and each account is armed afresh under
-the new rules, by the same way as at a start: lockouts from the journal, the day from store and broker. What
-cannot change while running is stored too and takes effect with the next restart.
+What tightens takes effect at once, what loosens waits as `tamper` says. Everything is proved before anything
+is touched; then it is stored, and each account that it concerns is armed afresh, by the same way as at a
+start: lockouts from the journal, the day from store and broker. What cannot change while running is stored
+too and takes effect with the next restart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
+import msgspec
 import trio
 from msgspec import Struct
 
@@ -18,12 +21,16 @@ from actors.enforcement.view import EnforcementView
 from actors.messages import AccountReport, Flush, StoreMeta
 from actors.persistence import keys
 from actors.persistence.queries import Flushed
-from actors.timers.actor import Unsubscribe, UseCalendar
+from actors.timers.actor import TimersView, Unsubscribe, UseCalendar
 from actors.trading_day import TradingCalendar
-from config.canonical import canonical, diff
+from actors.worker import ActorDied
+from config.canonical import diff
+from config.pending import Held, Standing, accept, kept, open_units, ripen, tightened
 from config.settings import Settings
-from supervisor.arming import Unguardable, arm, choose, prove
+from supervisor.arming import DIRECTORY, Directory, Unguardable, arm, choose, prove
+from supervisor.cooling import accepted_from
 from supervisor.driver import outcome
+from supervisor.holding import everything_held, held_by
 from supervisor.program import Program
 from supervisor.protocol import Exit, Refused
 from supervisor.tree import ACCOUNTS
@@ -42,6 +49,8 @@ LIVE = frozenset(
     }
 )
 """Parts of the configuration that take effect without a restart."""
+UP_ONLY = frozenset({"watchdog"})
+"""Parts that the watchdog is started with."""
 ASK_S = 5.0
 QUIET_S = 1.0
 LOOK_S = 0.005
@@ -54,66 +63,113 @@ class Change(Struct, frozen=True):
     key: str
     old: object
     new: object
-    live: bool
+
+    @property
+    def live(self) -> bool:
+        return _part(self.key) in LIVE
+
+    @property
+    def effect(self) -> str:
+        """When it takes effect: now | restart | up."""
+        return "now" if self.live else "up" if _part(self.key) in UP_ONLY else "restart"
 
 
 def changes(old: Settings, new: Settings) -> tuple[Change, ...]:
     """What differs, and whether it takes effect at once."""
-    return tuple(Change(key, was, now, _part(key) in LIVE) for key, was, now in diff(old, new))
+    return tuple(Change(key, was, now) for key, was, now in diff(old, new))
 
 
 def _part(key: str) -> str:
     return key.split(".")[0].split("[")[0]
 
 
-def permit(program: Program, found: Iterable[Change]) -> None:
-    """Raise Refused where the change must not be accepted now."""
-    listed = [change for change in found if change.live]
-    if listed and program.settings.tamper.loosen_after is not None:
+def locked(program: Program) -> Held:
+    """What must not loosen now: the parts of the rules that lock an account; all, while that is not known."""
+    found: dict[str, set[str]] = {}
+    for name, armed in program.armed.items():
+        view = program.board.read(("enforcement", name), EnforcementView)
+        if view is None:
+            return everything_held
+        rules = {lockout.rule for lockout in view.lockouts}
+        if rules:
+            found[name] = found[str(armed.guarded.id)] = rules
+    return held_by(found) if program.armed else everything_held
+
+
+def considered(program: Program, wanted: Settings) -> Standing:
+    """What comes of asking for a configuration now. Raises Refused where a lock stands against it."""
+    now = program.clock.wall()
+    due, held = accepted_from(program, now), locked(program)
+    if due is None:
+        loose = open_units(tightened(program.settings, wanted), wanted)
+        refuse_held(key for key in loose - program.standing.due.keys() if held(key))
+    waits, sure = due is not None, knows_time(program)
+    return accept(program.standing, wanted, due, waits=waits, held=held, sure=sure)
+
+
+def refuse_held(found: Iterable[str]) -> None:
+    keys_held = sorted(found)
+    if keys_held:
         raise Refused(
             Exit.COOLING_OFF,
-            "cannot change limits while tamper.loosen_after is set: this version does not tell tightening "
-            "from loosening yet",
-            "the old configuration stays in force",
-        )
-    locking = {
-        lockout.rule
-        for name in program.armed
-        if (view := program.board.read(("enforcement", name), EnforcementView)) is not None
-        for lockout in view.lockouts
-    }
-    held = sorted(rule for rule in locking if any(rule in change.key for change in listed))
-    if held:
-        raise Refused(
-            Exit.COOLING_OFF,
-            f"cannot change {', '.join(held)} while it locks an account",
+            f"cannot loosen {', '.join(keys_held)} while it locks an account",
             "wait for the lockout to end, or unlock first",
         )
 
 
-async def reload(program: Program, settings: Settings) -> tuple[Change, ...]:
-    """Put `settings` in force; what changed. Raises Refused, and then nothing has changed."""
+def knows_time(program: Program) -> bool:
+    """Whether the gateway bears the clock out: a wait that begins by a clock set back would be too short."""
+    view = program.board.read(("timers",), TimersView)
+    return view is not None and view.contact
+
+
+def ripened(program: Program, now: datetime) -> Standing:
+    """With what is due by now in force."""
+    fresh = accepted_from(program, now) or now
+    return ripen(program.standing, now, fresh, locked(program), sure=knows_time(program))
+
+
+async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ...]:
+    """Put `standing` in force; what changed. Raises Refused, and then nothing has changed."""
+    settings = standing.in_force
     found = changes(program.settings, settings)
-    permit(program, found)
-    reports = _same_accounts(program, settings)
+    reports = _chosen(program, settings)
     parts = replace(program.parts, settings=settings, calendar=TradingCalendar.of(settings))
-    for report in reports:
-        failed = prove(parts, report)[2]
-        if failed:
+    concerned = [report for report in reports if _concerns(program, report, settings, found)]
+    for report in concerned:
+        failed = (await trio.to_thread.run_sync(prove, parts, report))[2]
+        if failed and not parts.safe_mode:
             listed = "; ".join(f"{rule}: {why}" for rule, why in failed.items())
             raise Refused(Exit.FAILED, f"cannot use it: a rule does not pass its self-test: {listed}")
-    await _store(program, settings)
+    await _store(program, standing, reports)
+    program.standing = standing
     program.settings, program.calendar, program.parts = settings, parts.calendar, parts
-    timers = program.address("timers")
-    timers.tell(UseCalendar(parts.calendar))
-    if any(change.live for change in found):
-        for report in reports:
-            timers.tell(Unsubscribe(report.id))
-            program.address("connection").tell(UnguardAccount(report.id))
-            await _quiet(program, report.name)
-            await program.supervisor.remove_child(f"{ACCOUNTS}/{report.name}")
-            program.rearmed(report.name, await arm(parts, program.supervisor, report))
+    program.address("timers").tell(UseCalendar(parts.calendar))
+    for name in program.armed.keys() - {report.name for report in reports}:
+        await _disarm(program, name)
+        del program.armed[name]
+    for report in concerned:
+        await _disarm(program, report.name)
+        program.rearmed(report.name, await arm(parts, program.supervisor, report))
     return found
+
+
+def _concerns(program: Program, report: AccountReport, settings: Settings, found: Iterable[Change]) -> bool:
+    """Whether anything changed for the account: what is under way on the others is left alone."""
+    if report.name not in program.armed or any(_part(c.key) in LIVE - {"rules", "accounts"} for c in found):
+        return True
+    names = (report.name, str(report.id))
+    return program.settings.for_account(*names) != settings.for_account(*names)
+
+
+async def _disarm(program: Program, name: str) -> None:
+    armed = program.armed.get(name)
+    if armed is None:
+        return
+    program.address("timers").tell(Unsubscribe(armed.guarded.id))
+    program.address("connection").tell(UnguardAccount(armed.guarded.id))
+    await _quiet(program, name)
+    await program.supervisor.remove_child(f"{ACCOUNTS}/{name}")
 
 
 async def _quiet(program: Program, account: str) -> None:
@@ -126,27 +182,32 @@ async def _quiet(program: Program, account: str) -> None:
             calm = 0 if any(h.depth or h.busy_s() for h in parts) else calm + 1
 
 
-def _same_accounts(program: Program, settings: Settings) -> tuple[AccountReport, ...]:
-    """The accounts that are guarded; another list of accounts needs a restart."""
-    known = tuple(
-        AccountReport(armed.guarded.id, name, armed.guarded.first.report.can_trade)
-        if armed.guarded.first.report is not None
-        else AccountReport(armed.guarded.id, name, None)
-        for name, armed in program.armed.items()
-    )
+def _chosen(program: Program, settings: Settings) -> tuple[AccountReport, ...]:
+    """The accounts to guard, of those that the gateway named."""
+    known = dict[str, AccountReport]()
+    for name, armed in program.armed.items():
+        report = armed.guarded.first.report
+        known[name] = AccountReport(armed.guarded.id, name, report.can_trade if report else None)
+    known |= {report.name: report for report in program.found}
+    if not known:
+        return ()
     try:
-        chosen = choose(settings, known)
+        return choose(settings, tuple(known.values()))
     except Unguardable as error:
-        raise Refused(Exit.FAILED, f"{error}: another list of accounts", "riskd restart reads it") from error
-    if len(chosen) != len(known):
-        raise Refused(Exit.FAILED, "cannot guard fewer accounts while running", "riskd down, then riskd up")
-    return chosen
+        raise Refused(Exit.FAILED, str(error), error.hint) from error
 
 
-async def _store(program: Program, settings: Settings) -> None:
+async def _store(program: Program, standing: Standing, reports: tuple[AccountReport, ...]) -> None:
     """In force means stored: a daemon that is restarted now runs on it."""
     persistence = program.supervisor.handle("persistence")
-    persistence.tell(StoreMeta(keys.CONFIGURATION, canonical(settings)))
-    flushed = await outcome(persistence.ask(Flush(), ASK_S))
+    persistence.tell(StoreMeta(keys.CONFIGURATION, kept(standing)))
+    if reports:
+        directory = Directory(tuple((int(report.id), report.name) for report in reports))
+        persistence.tell(StoreMeta(DIRECTORY, msgspec.json.encode(directory)))
+    try:
+        flushed = await outcome(persistence.ask(Flush(), ASK_S))
+    except (TimeoutError, ActorDied) as error:
+        why = "cannot tell whether the configuration was stored: the old one stays in force"
+        raise Refused(Exit.UNKNOWN, why, "riskd status shows the store") from error
     if not isinstance(flushed, Flushed) or not flushed.ok:
         raise Refused(Exit.FAILED, "cannot store the configuration", "check the disk")

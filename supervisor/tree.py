@@ -85,6 +85,8 @@ class Guarded:
     rule_states: dict[str, bytes]
     recovered: Recovered
     journal: Journal
+    off: tuple[str, ...] = ()
+    """Rules that are not armed: what they once demanded is not demanded any more."""
 
 
 def trunk(parts: Callable[[], Parts]) -> SupervisorSpec:
@@ -197,6 +199,7 @@ def _enforcement(parts: Parts, guarded: Guarded, kept: object) -> Actor:
         guarded.recovered.lockouts,
         kept if isinstance(kept, Plan) else None,
         safe_mode=parts.safe_mode,
+        off=guarded.off,
     )
 
 

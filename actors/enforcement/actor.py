@@ -106,10 +106,12 @@ class EnforcementActor(Actor):
         kept: Plan | None = None,
         *,
         safe_mode: bool = False,
+        off: tuple[str, ...] = (),
     ) -> None:
         self._account, self._name, self._to = account, name, to
         self._sender, self._clock, self._board, self._journal = sender, clock, board, journal
         self._timeout_s, self._stored, self._safe_mode = request_timeout_s, stored, safe_mode
+        self._off = off
         self._later = sender if isinstance(sender, Timed) else None
         self._trusted: Now | None = None
         self._decision: Decision | None = None
@@ -135,7 +137,7 @@ class EnforcementActor(Actor):
 
     def _restore(self) -> None:
         memory = self._journal.read() or self._plan.memory
-        self._carry_out(machine.restore(memory, self._stored, self._now()))
+        self._carry_out(machine.restore(memory, self._stored, self._now(), self._off))
         if self._journal.damaged:
             text = f"{self._journal.damaged} bytes of the enforcement journal could not be read"
             self._warn("warning", text, "enforcement/journal/damaged")

@@ -6,6 +6,7 @@ driven until a read of the account shows it. Twenty verdicts while a close is ou
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -36,7 +37,7 @@ from .effects import BreachSeen, DemandRaised, LockoutOver, LockoutSet, ReceiptC
 from .lockouts import rejoin
 from .memory import Memory, OpenReceipt, Pursuit
 from .turn import Done, Plan, Turn
-from .verdicts import take_verdict
+from .verdicts import switched_off, take_verdict
 
 SETTLE_S = 2.0
 """Beyond the request timeout, until no unanswered request can take effect any more."""
@@ -129,8 +130,10 @@ def resume(plan: Plan, now: Now) -> Done:
     return turn.done()
 
 
-def restore(memory: Memory, stored: tuple[Lockout, ...], now: Now) -> Done:
+def restore(memory: Memory, stored: tuple[Lockout, ...], now: Now, off: Collection[str] = ()) -> Done:
     """Go on after the daemon was restarted: lockouts are in force before anything else is seen.
+
+    `off`: rules that are not armed any more, who will never say that they ask for nothing.
 
     Nothing is known of calls that were out; monotonic seconds of another life mean nothing, so every
     wait begins anew.
@@ -145,6 +148,8 @@ def restore(memory: Memory, stored: tuple[Lockout, ...], now: Now) -> Done:
     )
     turn = Turn(Plan(changed), now)
     turn.after.extend(LockoutOver(over, lockout) for over, lockout in late)
+    for rule in off:
+        switched_off(turn, rule)
     _tell_all(turn)
     return msgspec.structs.replace(turn.done(), changed=True)
 

@@ -47,7 +47,7 @@ def take_verdict(turn: Turn, verdict: Verdict) -> None:
     elif verdict.mode is Mode.SHADOW:
         _shadow(turn, verdict, () if heard is None else heard.demands)
     else:
-        _renounce(turn, verdict.rule)
+        switched_off(turn, verdict.rule)
     for breach in fresh:
         turn.after.append(BreachSeen(breach, verdict.mode))
     _tell(turn, verdict, () if heard is None else heard.notices)
@@ -173,8 +173,10 @@ def _causes(verdict: Verdict, demand: Demand) -> tuple[Breach, ...]:
     return own or verdict.breaches
 
 
-def _renounce(turn: Turn, rule: str) -> None:
-    """The rule was switched off: it asks for nothing any more; what it began is still seen through."""
+def switched_off(turn: Turn, rule: str) -> None:
+    """The rule is not armed any more: it asks for nothing, and nobody will say that its condition is over.
+    What it began is still seen through."""
+    turn.end(*locks.condition_over(turn.lockouts, rule, turn.now.wall))
     turn.standing = [
         msgspec.structs.replace(one, demanded=False) if one.rule == rule else one for one in turn.standing
     ]

@@ -128,7 +128,8 @@ class RuleActor(Actor):
             body = self._built.rule.encode(judged.state)
         # That a condition is still over is said again with the next tick; here it would only delay others.
         repeated = said == self._kept.said and not any(said[:4]) and snapshot.cause.startswith(TRADED)
-        if (any(said) and not repeated) or (self._kept.said is not None and said != self._kept.said):
+        # The first one is said even if it asks for nothing: what was demanded under other limits may stand.
+        if (any(said) and not repeated) or said != self._kept.said:
             self.send(
                 self._to.enforcement,
                 Verdict(

@@ -18,6 +18,8 @@ from supervisor.identity import recorded
 from supervisor.protocol import DoReload, DoStop, Exit, Nothing, OfAccounts, Refused
 
 STOP_S = 20.0
+WHEN = {"now": "", "restart": " (with riskd restart)", "up": " (with riskd down and up)"}
+"""How `reload` says when a change takes effect."""
 Timeout = Annotated[float, typer.Option("--timeout", metavar="S", help="How long to wait until it guards.")]
 
 
@@ -181,12 +183,10 @@ def reload(ctx: typer.Context) -> None:
     files = tuple(str(file.absolute()) for file in place.files) if place.config else ()
     answer: dict[str, Any] = place.ask("reload", DoReload(files, place.sets)) or {}
     for change in answer.get("changes", ()):
-        place.page.line(f"  {change}")
+        place.page.line(f"  {change['key']}: {change['old']} -> {change['new']}{WHEN[change['effect']]}")
     for pending in answer.get("pending", ()):
         at = words.parsed(pending.get("effective_at"))
         place.page.line(
             f"  waits until {words.until(at, now())}: {pending.get('change')} ({pending.get('id')})"
         )
-    for part in answer.get("needs_restart", ()):
-        place.page.line(f"  needs riskd restart: {part}")
     place.page.line(str(answer.get("text") or "reloaded"))

@@ -26,11 +26,12 @@ from ops import client
 from ops.simulator.settings import Settings as GatewaySettings
 from ops.simulator.thread import ThreadedSimulator, run_in_thread
 from supervisor.__main__ import auditor, grants, store_accepted
+from supervisor.changing import HANDLERS, ripen_in_time
 from supervisor.configuration import settle
 from supervisor.control import ControlServer
 from supervisor.control_socket import control_socket
 from supervisor.gather import Process
-from supervisor.handlers import HANDLERS, Daemon
+from supervisor.handlers import Daemon
 from supervisor.home import Home
 from supervisor.program import Ending, Program
 from supervisor.reach import gateway_maker
@@ -143,6 +144,7 @@ class Desk(Sights):
                 gateway_maker(accepted.secrets.api_key),
                 targets=accepted.secrets.targets,
                 first_start=restart == 0,
+                standing=accepted.wanted,
             )
             store_accepted(program, accepted)
             self._daemon = Daemon(program, Process(self.clock.wall(), restart, None), accepted)
@@ -165,6 +167,7 @@ class Desk(Sights):
                     auditor(program),
                 )
                 await nursery.start(server.serve, listener)
+                nursery.start_soon(ripen_in_time, daemon)
                 ready.set()
                 self.ending = await program.run()
                 nursery.cancel_scope.cancel()
