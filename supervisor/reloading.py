@@ -29,11 +29,12 @@ from config.pending import Held, Standing, accept, kept, open_units, ripen, tigh
 from config.settings import Settings
 from supervisor.arming import DIRECTORY, Directory, Unguardable, arm, choose, prove
 from supervisor.cooling import accepted_from
-from supervisor.driver import outcome
+from supervisor.driver import Refused as TreeRefused
+from supervisor.driver import StartFailed, outcome
 from supervisor.holding import everything_held, held_by
 from supervisor.program import Program
 from supervisor.protocol import Exit, Refused
-from supervisor.tree import ACCOUNTS
+from supervisor.tree import ACCOUNTS, Parts
 
 LIVE = frozenset(
     {
@@ -149,9 +150,17 @@ async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ..
         await _disarm(program, name)
         del program.armed[name]
     for report in concerned:
+        await _armed_afresh(program, parts, report)
+    return found
+
+
+async def _armed_afresh(program: Program, parts: Parts, report: AccountReport) -> None:
+    """An account that was let go must not stay so: what cannot be armed now is armed by a fresh daemon."""
+    try:
         await _disarm(program, report.name)
         program.rearmed(report.name, await arm(parts, program.supervisor, report))
-    return found
+    except (TimeoutError, ActorDied, TreeRefused, StartFailed) as error:
+        program.must_restart(f"{report.name} could not be armed under the changed configuration: {error}")
 
 
 def _concerns(program: Program, report: AccountReport, settings: Settings, found: Iterable[Change]) -> bool:
