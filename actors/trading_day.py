@@ -112,6 +112,13 @@ class TradingCalendar:
                 return Window(self.previous_reset(end - timedelta(microseconds=1)), end)
         raise NoTradingDay(f"no trading day is named {day}: its reset does not happen")
 
+    def day_start(self, day: date) -> datetime:
+        """The reset that opens the day, or the last one before it where no trading day is named so."""
+        try:
+            return self.day_window(day).start
+        except NoTradingDay:
+            return self.previous_reset(civil(day, self.reset, self.zone) - timedelta(microseconds=1))
+
     def _resets(self, day: date) -> Iterator[datetime]:
         while True:
             if not self.is_closed(day):

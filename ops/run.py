@@ -57,7 +57,7 @@ VERBS = {
     "catalogue": ["tests/supervisor/catalogue.py"],
     "scenarios": ["tests/scenarios/table.py"],
     "mutants": ["tests/mutants.py"],
-    "pictures": ["ops/pictures.py"],
+    "pictures": ["tests/pictures.py"],
     "reference": ["-m", "ops.reference"],
     "check": ["tests/check.py"],
 }

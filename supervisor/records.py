@@ -5,22 +5,19 @@ They join the others in `HANDLERS`, which is complete once this page is imported
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import trio
 
 from actors.messages import AccountSnapshot, HistoryKind
-from actors.money import money_text
 from actors.persistence.audit import Chain
 from actors.persistence.queries import (
     AuditQuery,
     BackedUp,
     BackupNow,
-    DayReport,
     HistoryQuery,
     ListBackups,
-    ReportQuery,
     VerifyAudit,
 )
 from supervisor.handlers import HANDLERS, Call, Daemon
@@ -30,7 +27,6 @@ from supervisor.protocol import (
     AskExport,
     AskHistory,
     AskLogs,
-    AskReport,
     Exit,
     Nothing,
     Refused,
@@ -58,42 +54,6 @@ async def logs(context: Call, request: AskLogs) -> object:
         lambda: read_log(path, after=request.after, since=request.since, level=request.level, limit=limit)
     )
     return headed(context.parts, logs=page.lines, next=page.next)
-
-
-@HANDLERS.on("report", AskReport)
-async def report(context: Call, request: AskReport) -> object:
-    daemon = context.parts
-    last = daemon.program.calendar.trading_day(daemon.now().wall)
-    account = None if request.account is None else daemon.account(request.account).guarded.name
-    query = ReportQuery(first_day(request.period, last), last, account)
-    days = await daemon.ask("persistence", query)
-    assert isinstance(days, tuple)
-    return headed(daemon, days=[_day(day) for day in days])
-
-
-def first_day(period: str, last: date) -> date:
-    """The first trading day of the period that `last` ends: a trading week begins with Monday's day."""
-    match period:
-        case "day":
-            return last
-        case "week":
-            return last - timedelta(days=last.weekday())
-        case "month":
-            return last.replace(day=1)
-        case _:
-            raise ValueError(f"cannot report by {period}")
-
-
-def _day(day: DayReport) -> dict[str, object]:
-    return {
-        "account": day.account,
-        "day": day.day.isoformat(),
-        "realized": money_text(day.realized),
-        "trades": day.trades,
-        "wins": day.wins,
-        "losses": day.losses,
-        "fees": money_text(day.fees),
-    }
 
 
 @HANDLERS.on("audit.verify", Nothing)

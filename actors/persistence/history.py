@@ -155,7 +155,8 @@ def _breach_id(breach: Line) -> str:
 
 
 DAYS = """SELECT name, days.day, days.realized, days.trades,
-        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl < 0), 0), coalesce(sum(fees), 0)
+        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl < 0), 0), coalesce(sum(fees), 0),
+            coalesce(sum(max(pnl, 0)), 0), coalesce(sum(min(pnl, 0)), 0)
     FROM days LEFT JOIN fills
         ON fills.account = days.account AND fills.day = days.day AND fills.voided = 0
     WHERE days.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR name = ?3)

@@ -138,6 +138,10 @@ class DayReport(Struct, frozen=True):
     wins: int
     losses: int
     fees: int
+    won: int = 0
+    """Sum of what the winning closes gave, before fees."""
+    lost: int = 0
+    """Sum of what the losing closes gave, before fees (<= 0)."""
 
 
 class AuditQuery(Struct, frozen=True, gc=False, tag=True):

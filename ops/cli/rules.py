@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -48,10 +49,10 @@ def _list(place: Place, accounts: tuple[str, ...], rule: str | None, json: bool)
     if not answer["rules"]:
         why = f"cannot show {rule}: no such rule is configured" if rule else "no rule is configured"
         raise Refused(Exit.FAILED, why)
-    show_rules(place.page, answer["rules"])
+    show_rules(place.page, answer["rules"], answer["at"])
 
 
-def show_rules(page: Page, entries: list[dict[str, Any]]) -> None:
+def show_rules(page: Page, entries: list[dict[str, Any]], at: datetime) -> None:
     page.table(
         ("ACCOUNT", "RULE", "MODE", "STATE", "VALUE", "LIMIT", "USED", "LEFT", "ACTS AT"),
         (
@@ -64,7 +65,7 @@ def show_rules(page: Page, entries: list[dict[str, Any]]) -> None:
                 words.plain(r["limit"]),
                 words.share(r["used"]),
                 words.plain(r["headroom"]),
-                words.plain(r["acts_at"]),
+                words.acts_at(r["acts_at"], at),
             )
             for r in entries
         ),

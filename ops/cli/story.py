@@ -1,10 +1,10 @@
-"""What happened and why: why, history, report."""
+"""What happened and why: why, history."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from ops.cli.acting import One
 from ops.cli.page import Page
 from ops.cli.place import Place
 from ops.cli.reading import Json
-from supervisor.protocol import AskHistory, AskReport, AskWhy, Exit, Refused
+from supervisor.protocol import AskHistory, AskWhy, Exit, Refused
 
 KINDS = [
     "fill",
@@ -171,39 +171,6 @@ def told(kind: str, line: dict[str, Any], now: datetime) -> str:
             return f"{line.get('state')} (generation {line.get('generation')})"
         case _:
             return ", ".join(f"{name} {value}" for name, value in line.items() if name not in COMMON)
-
-
-def report(
-    ctx: typer.Context,
-    period: Annotated[Literal["day", "week", "month"], typer.Argument()] = "day",
-    account: One = None,
-    json: Json = False,
-) -> None:
-    """Trading days in figures: result, trades, winners, losers, fees."""
-    place: Place = ctx.obj
-    answer = place.ask("report", AskReport(period, account))
-    if json:
-        place.page.json(answer)
-        return
-    if not answer["days"]:
-        place.page.line("no trading day is recorded in this period")
-        return
-    place.page.table(
-        ("DAY", "ACCOUNT", "REALIZED", "TRADES", "WINS", "LOSSES", "FEES"),
-        (
-            (
-                str(day["day"]),
-                day["account"],
-                words.money(day["realized"]),
-                str(day["trades"]),
-                str(day["wins"]),
-                str(day["losses"]),
-                words.money(day["fees"]),
-            )
-            for day in answer["days"]
-        ),
-        right=(2, 3, 4, 5, 6),
-    )
 
 
 def instant(place: Place, written: str | None) -> datetime | None:

@@ -36,7 +36,7 @@ TABLE: dict[str, Entry] = {
     "why": Entry("story", "why", READ, "Why something was done, from the event to the confirmation"),
     "history": Entry("story", "history", READ, "What happened, line by line"),
     "logs": Entry("logs", "logs", READ, "The daemon's log"),
-    "report": Entry("story", "report", READ, "A day, week or month in figures"),
+    "report": Entry("report", "report", READ, "A day, week or month in figures"),
     "metrics": Entry("metrics", "metrics", READ, "Every count and gauge, as Prometheus reads them"),
     "version": Entry("reading", "version", READ, "The version of riskd and of the running daemon"),
     "completion": Entry("shell", "completion", READ, "Print the completion script for a shell"),

@@ -69,6 +69,12 @@ def until(at: datetime | None, now: datetime, zone: tzinfo | None = None) -> str
     return f"{moment(at, now, zone)} ({f'in {span(left)}' if left > 0 else 'now'})"
 
 
+def acts_at(text: str | None, now: datetime) -> str:
+    """The price or count at which a rule acts as it is; an instant (grace, session end) as a countdown."""
+    instant = parsed(text) if text and "T" in text else None
+    return plain(text) if instant is None else until(instant, now)
+
+
 def share(used: float | None) -> str:
     return NONE if used is None else f"{used:.0%}"
 

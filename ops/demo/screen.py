@@ -53,7 +53,7 @@ class Screen(Teller):
         self._console.print(Text.from_ansi(text))
 
     def sees(self, act: Act, look: Look) -> None:
-        from ops.cli.watch import screen
+        from ops.cli.screen import screen
 
         if look.status is not None:
             drawn = screen(look.status, act.account, act.tells, keys="Ctrl-C ends and removes everything")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from supervisor.log_reading import MOST_BYTES, read_log
 from supervisor.protocol import Refused
-from supervisor.records import first_day, page_back
+from supervisor.records import page_back
 
 
 def record(number: int, level: str = "info") -> dict[str, object]:
@@ -90,14 +90,6 @@ def test_no_file_and_a_long_file_are_read_within_bounds(tmp_path: Path) -> None:
     assert log.stat().st_size > MOST_BYTES
     assert events(page)[-1] == "event 19999"
     assert page.next == log.stat().st_size
-
-
-@pytest.mark.parametrize(
-    ("period", "first"),
-    [("day", date(2026, 3, 5)), ("week", date(2026, 3, 2)), ("month", date(2026, 3, 1))],
-)
-def test_report_begins_with_the_first_day_of_its_period(period: str, first: date) -> None:
-    assert first_day(period, date(2026, 3, 5)) == first
 
 
 @given(st.lists(st.integers(0, 8), max_size=60), st.integers(10, 20))

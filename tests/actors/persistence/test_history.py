@@ -168,6 +168,6 @@ def test_a_report_adds_up_what_the_fills_of_each_day_gave(store: Store) -> None:
     )
 
     assert store.report(ReportQuery(DAY, DAY, NAME)) == (
-        DayReport(NAME, DAY, -4_014_800, 4, wins=1, losses=1, fees=14_800),
+        DayReport(NAME, DAY, -4_014_800, 4, wins=1, losses=1, fees=14_800, won=1_000_000, lost=-5_000_000),
     )
     assert len(store.report(ReportQuery(DAY, DAY + timedelta(days=1)))) == 3

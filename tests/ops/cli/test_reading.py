@@ -37,6 +37,7 @@ LOCKOUT = LockoutFacts(
 RULE = RuleStanding(
     "daily_realized_loss", "armed", "near", "-412.50", "-500.00", 0.825, "87.50", "-500.00", 0.0
 )
+GRACE = RuleStanding("no_stop_loss_grace", "armed", "ok", "1", None, None, None, "2026-03-02T20:30:42Z", 0.0)
 DECISION = Decision(AT, "breach/x", "max_contracts", "closed 1 MNQ")
 ACCOUNT = Account(
     1001, "PRAC-1", "active", True, "-372.50", "-40.00", "-412.50", 4,
@@ -387,9 +388,21 @@ def test_history_refuses_what_it_cannot_read(riskd: Riskd, argv: tuple[str, str]
 
 
 def test_watch_once_draws_bars_headroom_countdown_and_keys(daemon: StandIn, riskd: Riskd) -> None:
-    daemon.answers["status"] = LOCKED
+    line = {"at": AT, "kind": "lockout", "account": "PRAC-1", "rule": "daily_realized_loss", "reason": "lost"}
+    routine = line | {"kind": "fill"}
+    elsewhere = line | {"account": "PRAC-2"}
+    daemon.answers |= {
+        "status": with_state(
+            "locked", accounts=(msgspec.structs.replace(LOCKED.accounts[0], rules=(RULE, GRACE)),)
+        ),
+        "history": {"at": AT, "history": [line, routine, elsewhere]},
+    }
 
-    out = riskd("watch", "--once").out
+    out = riskd("watch", "--once", "-a", "PRAC-1").out
+
+    assert "(in 42s)" in out, "the grace counts down"
+    assert out.count("PRAC-1 lockout: daily_realized_loss: lost") == 1
+    assert "PRAC-2" not in out
 
     for part in ("LOCKED", "PRAC-1", "-$412.50", "stop in place", "################....", "82%", "87.50"):
         assert part in out
