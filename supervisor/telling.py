@@ -17,7 +17,7 @@ from supervisor.handlers import Call, Daemon
 from supervisor.metrics import MetricsServer
 from supervisor.protocol import AskReport, Nothing
 from supervisor.readings import GuardReadings
-from supervisor.records import HANDLERS
+from supervisor.records import HANDLERS, headed
 from supervisor.report import acts_of, curve_of, days_of, first_day, rules_of, totals_of
 from supervisor.status import rules as rules_standing
 
@@ -31,15 +31,11 @@ TEST_S = GAP_S + ANSWER_S + 5.0
 """A test message may wait for the gap behind the one before it, and then for the slowest target."""
 
 
-def _headed(daemon: Daemon, **parts: object) -> dict[str, object]:
-    return {"schema": 1, "at": daemon.now().wall, **parts}
-
-
 @HANDLERS.on("metrics", Nothing)
 async def metrics(context: Call, request: Nothing) -> object:
     """One scrape, as the loopback port gives it."""
     daemon = context.parts
-    return _headed(daemon, text=MetricsServer(GuardReadings(daemon.program, daemon.process)).text())
+    return headed(daemon, text=MetricsServer(GuardReadings(daemon.program, daemon.process)).text())
 
 
 @HANDLERS.on("alerts.test", Nothing)
@@ -48,7 +44,7 @@ async def alerts_test(context: Call, request: Nothing) -> object:
     tried = await context.parts.ask("notices", TestAlerts(), TEST_S)
     channels = msgspec.convert(tried, tuple[Tried, ...])
     shown = [{"to": one.to, "outcome": one.outcome, "sent": one.sent} for one in channels]
-    return _headed(context.parts, channels=shown)
+    return headed(context.parts, channels=shown)
 
 
 @HANDLERS.on("report", AskReport)
@@ -65,7 +61,7 @@ async def report(context: Call, request: AskReport) -> object:
     since = calendar.day_start(first)
     acted = await _lines(daemon, HistoryQuery(None, since, None, account, ACTED_LINES, ACTED))
     fills = HistoryQuery(HistoryKind.FILL, since, None, account, FILL_LINES)
-    return _headed(
+    return headed(
         daemon,
         period=request.period,
         first=first.isoformat(),
