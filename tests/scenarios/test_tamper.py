@@ -13,6 +13,7 @@ from supervisor.protocol import (
     DoStop,
     DoUnlock,
     Exit,
+    Nothing,
     Refused,
 )
 from supervisor.reloading import knows_time
@@ -35,6 +36,7 @@ def refused(d, command: str, request: object) -> str:
         pytest.param("down", DoStop(leave_open=True), id="down"),
         pytest.param("unlock", DoUnlock(A, "daily_realized_loss"), id="unlock"),
         pytest.param("reset", DoReset(A), id="reset"),
+        pytest.param("service.uninstall", Nothing(), id="service uninstall"),
     ],
 )
 def test_what_loosens_is_refused_first_and_names_the_time(command: str, request_: object) -> None:

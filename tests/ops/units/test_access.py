@@ -48,6 +48,8 @@ def test_way_to_a_file_counts() -> None:
         assert weak_spot(deep / "file", ann, root) is None
         os.chown(root / "a", ANN, ANN)
         assert weak_spot(deep / "file", ann, root) == root / "a", "who owns the folder can put another there"
+        (root / "a").chmod(0o555)
+        assert weak_spot(deep / "file", ann, root) == root / "a", "and can always give the right back"
         (root / "a").chmod(0o1777)
         os.chown(root / "a", 0, 0)
         assert weak_spot(deep / "file", ann, root) is None, "nobody moves another's file in a sticky folder"
