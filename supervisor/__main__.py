@@ -17,7 +17,7 @@ from pathlib import Path
 import filelock
 import trio
 
-from actors import logs
+from actors import crash_points, logs
 from actors.clock import TEST_CLOCK, Clock, clock_from
 from actors.logs import checkpoint, get_logger
 from actors.messages import HistoryKind, Record, StoreMeta
@@ -32,7 +32,7 @@ from config.settings import Settings
 from supervisor.anchor import keep_watchdog
 from supervisor.changing import HANDLERS, ripen_in_time, take_files, watch_files
 from supervisor.claims import Claims
-from supervisor.configuration import Accepted, settle
+from supervisor.configuration import Accepted, read, settle
 from supervisor.control import Audited, ControlServer
 from supervisor.control_socket import control_socket
 from supervisor.gather import Process
@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
 
 def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     restart = int(os.environ.get("RISKD_RESTART", "0"))
+    arm_crash_points(arguments, restart)
     try:
         store = Store.open(home.database, clock.wall(), home.backups)
     except CannotOpen as error:
@@ -101,6 +102,11 @@ def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
         store.close()
         why = f"cannot use {TEST_CLOCK}: the configuration in force does not enable chaos on this machine"
         return refuse(home, Ended(78, why, f"unset {TEST_CLOCK}"))
+    witness = accepted.settings.tamper.witness
+    if witness is not None and Path(witness).absolute().is_relative_to(home.folder):
+        store.close()
+        why = f"cannot use tamper.witness: {witness} lies in the home that it is to outlive"
+        return refuse(home, Ended(78, why, "name a file outside, best on another disk"))
     logs.start(home.logs, accepted.settings.logging, clock)
     logs.catch_crashes()
     try:
@@ -120,6 +126,18 @@ def may_move_clock(settings: Settings) -> bool:
     """A test clock, where one is set, by what is in force: the file alone may not move the time."""
     local = all(is_loopback(url) for url in settings.gateway.urls)
     return not os.environ.get(TEST_CLOCK) or (settings.chaos.enabled and local)
+
+
+def arm_crash_points(arguments: argparse.Namespace, restart: int) -> None:
+    """Die where the environment says: refused unless chaos is enabled and every gateway address is loopback.
+
+    The file decides, because it happens before the store is open.
+    """
+    if not os.environ.get(crash_points.VARIABLE):
+        return
+    settings = read(arguments.config, arguments.sets, arguments.env_file).settings
+    if settings.chaos.enabled and all(is_loopback(url) for url in settings.gateway.urls):
+        crash_points.arm(os.environ, restart)
 
 
 async def _serve(

@@ -25,6 +25,7 @@ from actors.rules.registry import BuiltRule, build, build_unnumbered
 from actors.rules.selftest import self_test
 from actors.timers.actor import Guard, Subscribe
 from config.settings import Settings
+from supervisor.doubts import doubted, keep_witness
 from supervisor.driver import Supervisor, outcome
 from supervisor.tree import ACCOUNTS, Guarded, Parts, branch
 
@@ -100,10 +101,13 @@ def roots_of(settings: Settings) -> tuple[str, ...]:
 async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Armed:
     """Restore the account, prove its rules, start its actors; `introduce` then has it guarded."""
     persistence = supervisor.handle("persistence")
+    doubt = await doubted(parts, supervisor, report)
     day_start = parts.calendar.previous_reset(parts.clock.wall())
     recovered = await outcome(persistence.ask(RecoverAccount(report.id, day_start), ASK_S))
     records = await outcome(persistence.ask(ContractsQuery(), ASK_S))
     assert isinstance(recovered, Recovered)
+    if doubt is not None:
+        recovered = msgspec.structs.replace(recovered, lockouts=(*recovered.lockouts, doubt))
     assert isinstance(records, tuple)
     today = HistoryQuery(since=day_start, account=report.name, limit=DAY_LINES, kinds=KINDS)
     lines = await outcome(persistence.ask(today, ASK_S))
@@ -129,6 +133,7 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
         _not_armed(parts.settings, report),
     )
     await supervisor.add_child(ACCOUNTS, branch(parts, guarded).as_child())
+    keep_witness(parts, supervisor, report)
     return Armed(guarded, len(proven) + len(failed), failed, unproven, off)
 
 

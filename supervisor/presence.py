@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import Clock
+from actors.crash_points import crash_point
 from actors.messages import HistoryKind, Record
 from actors.persistence import keys
 from supervisor.heartbeat import Beat, HeartbeatPage, Phase
@@ -86,6 +87,7 @@ class Presence:
         fresh = self._home.daemon.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(self._running))
         fresh.replace(self._home.daemon)
+        crash_point("daemon.recorded")
         self._phase = SHOWN_AS.get(phase, self._phase)
         if phase == "ready" and self.program is not None and self._running.restart:
             record_return(self.program)

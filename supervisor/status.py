@@ -204,6 +204,8 @@ def _store(seen: Seen) -> tuple[Reason, ...]:
         return (Reason("store", f"the store cannot be written: {store.error}", since),)
     if store.late_s > STORE_LATE_S:
         return (Reason("store", f"the store is late: {store.backlog} rows wait", since),)
+    if store.witness_error is not None:
+        return (Reason("witness", store.witness_error, None),)
     return ()
 
 

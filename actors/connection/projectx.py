@@ -40,6 +40,7 @@ from actors.connection.port import (
 from actors.connection.requests import Body
 from actors.connection.traffic import Traffic
 from actors.connection.translate import Listed, Malformed, Unmeasurable
+from actors.crash_points import crash_point
 from actors.logs import adopt
 from actors.messages import (
     AccountId,
@@ -159,7 +160,9 @@ class ProjectXGateway:
             denied=lambda error: isinstance(error, AuthorizationError),
         )
         try:
+            crash_point("hubs.opening")
             await pair.open()
+            crash_point("hubs.open")
         except BaseException:
             await pair.close()
             raise
@@ -224,6 +227,7 @@ class ProjectXGateway:
         sent_at, sent = self._clock.wall(), self._clock.mono()
         order: OrderId | None = None
         code: int | None = None
+        crash_point("call.sending")
         try:
             waited = await self._exchange.slot(lane)
             sent_at, sent = self._clock.wall(), self._clock.mono()
@@ -233,6 +237,7 @@ class ProjectXGateway:
         else:
             outcome, code, text = requests.outcome_of(call.kind, answer)
             order = requests.placed(answer) if call.kind is CallKind.PLACE else None
+        crash_point("call.answered")
         return Answer(outcome, code, text, sent_at, sent, self._clock.mono(), order)
 
     # ------------------------------------------------------------ one request
@@ -240,8 +245,11 @@ class ProjectXGateway:
     async def _execute(self, endpoint: str, body: Body | None) -> object:
         if not self._hooked:
             await self._hook()
+        crash_point("request.sending")
         # retry_count 1: no token refresh and no second attempt inside the SDK
-        return await self._client._execute_http_request("POST", endpoint, data=body, retry_count=1)
+        answer = await self._client._execute_http_request("POST", endpoint, data=body, retry_count=1)
+        crash_point("request.answered")
+        return answer
 
     async def _hook(self) -> None:
         # The SDK's own client asks the environment for proxies, and fails on one it has no library for.

@@ -17,6 +17,7 @@ from actors.address import Address
 from actors.board import Board
 from actors.clock import Clock
 from actors.connection.port import CallSender
+from actors.crash_points import crash_point
 from actors.logs import checkpoint, get_logger
 from actors.messages import (
     AccountId,
@@ -195,6 +196,8 @@ class EnforcementActor(Actor):
         waits = bool(done.calls or self._journal.owed)
         self._journal.owed.append(done.after)
         self._submit(done)
+        if done.calls:
+            crash_point("enforcement.calls_handed_over")
         self._plan = done.plan
         for effect in done.after:
             if isinstance(effect, AskRead):
@@ -256,6 +259,7 @@ class EnforcementActor(Actor):
     def _let_go(self) -> None:
         while self._journal.owed and not self.fenced:
             self._keep_rows(self._journal.owed.popleft())
+            crash_point("enforcement.rows_told")
 
     def _keep_rows(self, after: tuple[Effect, ...]) -> None:
         snapshot = self._plan.snapshot

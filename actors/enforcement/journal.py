@@ -17,6 +17,7 @@ from struct import Struct as Layout
 
 import msgspec
 
+from actors.crash_points import crash_point
 from actors.messages import AccountId
 
 from .effects import Effect
@@ -114,20 +115,24 @@ class Journal:
         path = self._folder / f"{self._account}.{self._number}.journal"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._size = 0
+        crash_point("journal.begun")
         try:
             self._append(record)
         except OSError:
             path.unlink(missing_ok=True)
             raise
+        crash_point("journal.replaced")
         for one in old:
             one.unlink(missing_ok=True)
 
     def _append(self, record: bytes) -> None:
         assert self._file is not None
+        crash_point("journal.writing")
         written = os.write(self._file, record)
         self._size += written
         if written < len(record):
             raise OSError(f"{written} of {len(record)} bytes written")
+        crash_point("journal.written")
 
     def _abandon(self) -> None:
         """What lies behind half a record could not be read: go on in a new file, when one can be had.

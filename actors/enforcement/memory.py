@@ -127,6 +127,15 @@ class Pursuit(Struct, frozen=True, gc=False):
         return self.outcome is None
 
 
+class ClosedReceipt(Struct, frozen=True, gc=False):
+    """A receipt that was closed a moment ago: told again after a restart, should the store have missed it."""
+
+    receipt: OpenReceipt
+    at: datetime
+    verified_at: datetime | None
+    verified_ms: float | None
+
+
 class Memory(Struct, frozen=True, gc=False):
     """Everything that a restart must know."""
 
@@ -152,6 +161,8 @@ class Memory(Struct, frozen=True, gc=False):
     """Orders that were there before the lock, or that could only reduce when seen: no attempts."""
     ours: tuple[OrderId, ...] = ()
     """Orders placed by trade management."""
+    closed: tuple[ClosedReceipt, ...] = ()
+    """Receipts closed within the last minute."""
 
 
 def encode(memory: Memory) -> bytes:

@@ -13,6 +13,7 @@ from typing import assert_never
 import msgspec
 
 from actors.messages import (
+    AccountFlat,
     AccountId,
     AccountSnapshot,
     Called,
@@ -178,6 +179,42 @@ def _receipt_of_another_life(receipt: OpenReceipt, now: Now) -> OpenReceipt:
     )
 
 
+def _flattens(turn: Turn, receipt: OpenReceipt) -> list[DemandRaised]:
+    """The demands that lockouts stand for; those of rules stand by themselves."""
+    if AccountFlat() not in receipt.demands:
+        return []
+    return [
+        DemandRaised(
+            one.rule,
+            AccountFlat(),
+            receipt.opened_at,
+            Mode.ARMED,
+            tuple(breach for breach in receipt.seen if breach.rule == one.rule),
+            receipt.id,
+        )
+        for one in turn.lockouts.in_force
+        if one.flatten and one.rule in receipt.rules
+    ]
+
+
+def _demands_of(receipt: OpenReceipt) -> list[DemandRaised]:
+    """What a closed receipt was opened for, as far as it still says which rule asked for what."""
+    if len(receipt.rules) > 1 and len(receipt.demands) > 1:
+        return []
+    return [
+        DemandRaised(
+            rule,
+            demand,
+            receipt.opened_at,
+            Mode.ARMED,
+            tuple(breach for breach in receipt.seen if breach.rule == rule),
+            receipt.id,
+        )
+        for rule in receipt.rules
+        for demand in receipt.demands
+    ]
+
+
 def _tell_all(turn: Turn) -> None:
     """Tell the account of our closes and the store of everything in force; both take it twice."""
     now = turn.now
@@ -188,9 +225,14 @@ def _tell_all(turn: Turn) -> None:
             size = call.size if pursuit.before > 0 else -call.size
             turn.after.append(TellAccount(CloseSent(call.contract, size, cause, now.mono)))
     turn.after.extend(LockoutSet(one, now.wall, False, again=True) for one in turn.lockouts.in_force)
+    for done in turn.closed:
+        turn.after.extend(BreachSeen(breach, Mode.ARMED) for breach in done.receipt.seen)
+        turn.after.append(ReceiptChanged(done.receipt, done.verified_at, done.verified_ms))
+        turn.after.extend(_demands_of(done.receipt))
     for receipt in turn.receipts.values():
         turn.after.extend(BreachSeen(breach, Mode.ARMED) for breach in receipt.seen)
         turn.after.append(ReceiptChanged(receipt))
+        turn.after.extend(_flattens(turn, receipt))
     for one in turn.standing:
         opened = turn.receipts.get(one.receipt)
         if opened is not None:

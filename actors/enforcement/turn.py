@@ -7,7 +7,7 @@ the next plan. Nothing here reads a clock or sends anything.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
@@ -34,10 +34,12 @@ from actors.rules.protection import OWN_TAG
 from . import lockouts as locks
 from .effects import Effect, LockoutOver, LockoutSet, Notify, ReceiptChanged
 from .lockouts import Over
-from .memory import ACCOUNT, Memory, OpenReceipt
+from .memory import ACCOUNT, ClosedReceipt, Memory, OpenReceipt
 from .receipts import closed
 
 RECEIPTS_SHOWN = 20
+CLOSED_FOR, CLOSED_MOST = timedelta(minutes=1), 10
+"""How long, and how many, closed receipts are remembered beyond the rows that tell of them."""
 
 
 class Heard(Struct, frozen=True, gc=False):
@@ -91,6 +93,7 @@ class Turn:
         self.attempts = memory.attempts
         self.counted, self.known, self.ours = memory.counted, memory.known, memory.ours
         self.number = memory.number
+        self.closed = memory.closed
         self.snapshot = plan.snapshot
         self.heard = plan.heard
         self.read_asked = plan.read_asked
@@ -115,9 +118,13 @@ class Turn:
             self.counted,
             self.known,
             self.ours,
+            self.closed,
         )
+        changed = memory != old
+        if changed and self.closed:
+            memory = msgspec.structs.replace(memory, closed=_newest(self.closed, self.now.wall))
         plan = Plan(memory, self.snapshot, self.heard, self.read_asked, self.shown)
-        return Done(plan, tuple(self.calls), tuple(self.after), memory != old)
+        return Done(plan, tuple(self.calls), tuple(self.after), changed)
 
     @property
     def settle_s(self) -> float:
@@ -274,12 +281,18 @@ class Turn:
             (self.now.mono - receipt.breach_mono) * 1e3 if verified else None,
         )
         self.after.append(changed)
+        told = ClosedReceipt(receipt, self.now.wall, changed.verified_at, changed.verified_ms)
+        self.closed = (*self.closed, told)
         self.shown = (*self.shown, closed(changed, self.plan.memory.account))[-RECEIPTS_SHOWN:]
 
     # -------------------------------------------------------------------------- people
 
     def notify(self, level: str, message: str, key: str, component: str = "enforcement", **data: str) -> None:
         self.after.append(Notify(Notice(level, component, message, key, data), self.now.wall))
+
+
+def _newest(closed: tuple[ClosedReceipt, ...], now: datetime) -> tuple[ClosedReceipt, ...]:
+    return tuple(one for one in closed if now - one.at < CLOSED_FOR)[-CLOSED_MOST:]
 
 
 def _joined[T](present: tuple[T, ...], more: Iterable[T]) -> tuple[T, ...]:

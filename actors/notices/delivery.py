@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from actors.crash_points import crash_point
+
 type Deliver = Callable[[str, str, str, str], str | None]
 """Address, level, title, text; None when it was accepted, else why not."""
 
@@ -17,7 +19,9 @@ def start_delivery(
     def run() -> None:
         why: str | None = "the delivery broke off"
         try:
+            crash_point("notice.sending")
             why = deliver(*message)
+            crash_point("notice.sent")
         finally:
             done(why)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
 from msgspec import Struct
@@ -36,22 +36,20 @@ from actors.messages import (
     StoreRuleState,
     Tick,
 )
-from actors.worker import Actor, Address, Answer
+from actors.worker import Actor, Address
 
-from . import keys
 from .answers import answer
-from .backup import BackupRun
 from .opening import CannotOpen
 from .queries import (
-    BackedUp,
     BackupNow,
     Flushed,
+    KeepWitness,
     RestoreBackup,
-    Restored,
     StoreView,
 )
-from .schema import instant, instant_text
+from .schema import instant_text
 from .store import NotWritable, Store
+from .upkeep import BackupEnded, Upkeep, WitnessWritten
 
 log = get_logger("riskd.persistence")
 
@@ -63,20 +61,11 @@ LIMIT = 50_000
 RETRY_S = (0.25, 0.5, 1.0, 2.0, 5.0)
 REBUILD_EVERY_S = 60.0
 """A disk that damages every new file is not answered with a heap of set-aside files."""
-BACKUP_EVERY = timedelta(days=1)
-BACKUP_RETRY_S = 3600.0
 SHOW_EVERY_S = 0.25
 
 
 class Commit(Struct, frozen=True, gc=False):
     """To itself: everything told before this is to be made durable now."""
-
-
-class BackupEnded(Struct, frozen=True):
-    """To itself, from the copying thread."""
-
-    path: str | None
-    error: str | None
 
 
 class PersistenceActor(Actor):
@@ -103,9 +92,7 @@ class PersistenceActor(Actor):
         self._stored = 0
         self._refused = 0
         self._last_commit_ms = 0.0
-        self._backup_due = 0.0
-        self._last_backup = next(iter(store.backup_names()), None)
-        self._askers: list[Answer] = []
+        self._upkeep = Upkeep(self, store, clock)
 
     def started(self) -> None:
         if self.epoch == 1:
@@ -115,7 +102,7 @@ class PersistenceActor(Actor):
         self._show()
 
     def stopping(self) -> None:
-        self._commit()
+        self.commit()
         self._show()
 
     def receive(self, message: object) -> None:
@@ -131,26 +118,22 @@ class PersistenceActor(Actor):
                 | StoreReceipt()
                 | StoreMeta()
             ):
-                self._take(message)
+                self.take(message)
             case Commit():
-                self._commit()
+                self.commit()
             case Flush():
-                error = self._commit()
+                error = self.commit()
                 self.reply(Flushed(error is None, error))
             case Tick(now=now):
                 self._tick(now.wall)
-            case BackupNow():
-                self._back_up(self._clock.wall(), self.defer())
-            case BackupEnded():
-                self._backup_ended(message)
-            case RestoreBackup(name=name):
-                self.reply(self._restore(name))
+            case BackupNow() | BackupEnded() | RestoreBackup() | KeepWitness() | WitnessWritten():
+                self._upkeep.receive(message)
             case _:
                 self._answer(message)
 
     # ---------------------------------------------------------------------------------- rows
 
-    def _take(self, command: StoreCommand) -> None:
+    def take(self, command: StoreCommand) -> None:
         first = self._store.backlog.count == 0
         if first:
             # First of all: a thread that wakes up and works now would delay the call going out.
@@ -165,7 +148,7 @@ class PersistenceActor(Actor):
         # Behind whatever is queued by now, which therefore joins the same transaction.
         self.send(self.me, Commit())
 
-    def _commit(self) -> str | None:
+    def commit(self) -> str | None:
         """Make the backlog durable; the reason when that is not possible now."""
         rest = self._store.backlog.commands()
         while rest:
@@ -183,6 +166,7 @@ class PersistenceActor(Actor):
             self._store.backlog = self._store.backlog.left(rest)
             self._last_commit_ms = (self._clock.mono() - began) * 1000
         self._recovered()
+        self._upkeep.committed()
         return None
 
     def _squeeze(self) -> None:
@@ -198,7 +182,7 @@ class PersistenceActor(Actor):
             return
         if self._error is None:
             log.error("store.not_writable", why=str(error), path=str(self._store.path))
-            self._alert(
+            self.alert(
                 "critical", f"cannot store: {error}. Rows are kept in memory; check the disk.", str(error)
             )
         self._error = str(error)
@@ -209,7 +193,7 @@ class PersistenceActor(Actor):
     def _recovered(self) -> None:
         if self._error is not None:
             log.info("store.writable_again", rows=self._stored)
-            self._alert("info", "the store takes rows again; nothing is missing", "")
+            self.alert("info", "the store takes rows again; nothing is missing", "")
         was, self._error, self._failures = self._error, None, 0
         self._show(at_once=was is not None)
 
@@ -239,7 +223,7 @@ class PersistenceActor(Actor):
             f"the store was rebuilt: {opening.why}. {opening.lockouts} lockouts were kept.{lost} "
             f"The old file is {opening.set_aside or 'gone'}."
         )
-        self._alert("critical", text, opening.why)
+        self.alert("critical", text, opening.why)
 
     # ---------------------------------------------------------------------------------- time
 
@@ -247,9 +231,9 @@ class PersistenceActor(Actor):
         if self._store.moved():
             self._put_back(now)
         if self._store.backlog.count and self._clock.mono() >= self._retry_at:
-            self._commit()
-        if self._clock.mono() >= self._backup_due and self._backup_is_old(now):
-            self._back_up(now, None)
+            self.commit()
+        if self._error is None:
+            self._upkeep.tick(now)
         self._show()
 
     def _put_back(self, now: datetime) -> None:
@@ -259,53 +243,12 @@ class PersistenceActor(Actor):
             log.error("store.not_put_back", why=str(error))
             return
         log.error("store.put_back", path=str(self._store.path), set_aside=aside)
-        self._alert("critical", "the store's file was moved or replaced; it was written again in full", "")
-
-    # ---------------------------------------------------------------------------------- backups
-
-    def _backup_is_old(self, now: datetime) -> bool:
-        last = self._store.meta(keys.LAST_BACKUP)
-        return last is None or now - instant(last.decode()) >= BACKUP_EVERY
-
-    def _back_up(self, now: datetime, asker: Answer | None) -> None:
-        self._commit()
-        me = self.me
-        if asker is not None:
-            self._askers.append(asker)
-        self._backup_due = self._clock.mono() + BACKUP_RETRY_S
-        self._store.start_backup(now, lambda run: me.tell(_ended(run)))
-
-    def _backup_ended(self, ended: BackupEnded) -> None:
-        for asker in self._askers:
-            asker.resolve(BackedUp(ended.path, ended.error))
-        self._askers.clear()
-        if ended.path is None:
-            log.error("store.backup_failed", why=ended.error)
-            self._alert("error", f"cannot back up the store: {ended.error}", ended.error or "")
-            return
-        log.info("store.backed_up", path=ended.path)
-        self._last_backup = ended.path
-        self._take(StoreMeta(keys.LAST_BACKUP, instant_text(self._clock.wall()).encode()))
-        # The head of the audit chain leaves the machine with this notice: a rewritten past would show.
-        self._alert("info", f"backup made: {ended.path}; audit head {self._store.audit_head()}", ended.path)
-
-    def _restore(self, name: str) -> Restored:
-        error = self._commit()
-        if error is not None:
-            return Restored(False, error=error)
-        try:
-            opening = self._store.restore(name, self._clock.wall())
-        except (CannotOpen, sqlite3.Error, OSError) as failed:
-            log.error("store.not_restored", backup=name, why=str(failed))
-            return Restored(False, error=str(failed))
-        log.warning("store.restored", backup=name, set_aside=opening.set_aside)
-        self._alert("warning", f"the store was restored from {name}", "")
-        return Restored(True, opening.set_aside)
+        self.alert("critical", "the store's file was moved or replaced; it was written again in full", "")
 
     # ---------------------------------------------------------------------------------- answers
 
     def _answer(self, message: object) -> None:
-        self._commit()
+        self.commit()
         try:
             self.reply(answer(self._store, message))
         except sqlite3.DatabaseError as error:
@@ -332,18 +275,15 @@ class PersistenceActor(Actor):
             error=self._error,
             refused=self._refused,
             dropped=backlog.dropped,
-            last_backup=self._last_backup,
+            last_backup=self._upkeep.last_backup,
+            witness_error=self._upkeep.witness_error,
             opened=opening.state,
         )
         self._board.post(("store",), view)
 
-    def _alert(self, level: str, message: str, why: str) -> None:
+    def alert(self, level: str, message: str, why: str) -> None:
         at = self._clock.wall()
         notice = Notice(
             level, "store", message, f"store/{level}/{instant_text(at)}", {"why": why} if why else {}
         )
         self.send(self._notices, Alert(at, "", notice))
-
-
-def _ended(run: BackupRun) -> BackupEnded:
-    return BackupEnded(None if run.path is None else run.path.name, run.error)

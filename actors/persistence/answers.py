@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .queries import (
+    AskWitness,
     AuditQuery,
     ContractsQuery,
     HistoryQuery,
@@ -35,6 +36,8 @@ def answer(store: Store, question: object) -> object:
             return store.audit(question)
         case VerifyAudit():
             return store.verify_audit()
+        case AskWitness(store=other, head=head):
+            return store.knows(other, head)
         case ListBackups():
             return store.backup_names()
         case _:

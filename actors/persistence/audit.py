@@ -34,6 +34,11 @@ def head(db: Database) -> str:
     return GENESIS if row is None else str(row[0])
 
 
+def holds(db: Database, digest: str) -> bool:
+    """Whether the chain has come past this head."""
+    return digest == GENESIS or bool(db.execute("SELECT 1 FROM audit WHERE digest = ?", (digest,)).fetchone())
+
+
 def append(db: Database, audited: Audited) -> None:
     """Add an entry at the end; one that is already there, told again after a crash, is not added twice."""
     if db.execute("SELECT 1 FROM audit WHERE id = ? AND entry = ?", audited).fetchone():

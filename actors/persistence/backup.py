@@ -15,6 +15,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from actors.crash_points import crash_point
+
 KEPT = 7
 PAGES_PER_STEP = 64
 PAUSE_S = 0.002
@@ -100,7 +102,9 @@ def copy(
         if verdict is not None:
             raise BackupFailed(f"cannot keep the backup {target.name}: {verdict}")
         durable(part)
+        crash_point("backup.copied")
         part.replace(target)
+        crash_point("backup.named")
         durable(target.parent)
     finally:
         part.unlink(missing_ok=True)

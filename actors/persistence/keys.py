@@ -9,6 +9,10 @@ CONFIGURATION = "configuration"
 GATEWAY_TIME = "gateway_time"
 """The last gateway time known, with the boot it was measured in (timers)."""
 LAST_BACKUP = "last_backup"
+STORE_ID = "store_id"
+"""Tells this store from any other, whatever is in it."""
+LOCKOUTS_LOST = "lockouts_lost"
+"""When a store was rebuilt without all of its lockouts, and why (`Doubt`)."""
 
 
 def baseline(account: AccountId) -> str:
@@ -19,6 +23,11 @@ def baseline(account: AccountId) -> str:
 def first_guarded(account: AccountId) -> str:
     """When the account was first guarded (an instant as text)."""
     return f"first_guarded/{account}"
+
+
+def doubt(account: AccountId) -> str:
+    """When and why it was found that lockouts of the account may be missing (`Doubt`)."""
+    return f"doubt/{account}"
 
 
 def last_reset(account: AccountId) -> str:

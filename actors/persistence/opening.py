@@ -8,18 +8,23 @@ backup, because losing a file must not unlock an account.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 from sqlite_utils import Database
 
-from . import backup
+from actors.crash_points import crash_point
+
+from . import backup, keys
 from .audit import head
 from .connecting import connect, is_damage, plain
+from .queries import Doubt
 from .rebuilding import TABLES, Part, backed_up_lockouts, build, finish_rebuild, salvage, set_aside
 from .schema import migrations, unknown_migrations
 
@@ -49,6 +54,12 @@ class Opening(Struct, frozen=True):
 
 def open_database(path: Path, backups: Path, now: datetime) -> tuple[Database, Opening]:
     """Open, or rebuild and open. Raises CannotOpen where a person has to act first."""
+    db, opening = _open(path, backups, now)
+    db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (keys.STORE_ID, secrets.token_hex(16).encode()))
+    return db, opening
+
+
+def _open(path: Path, backups: Path, now: datetime) -> tuple[Database, Opening]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     finish_rebuild(path)
     if not path.exists() or path.stat().st_size == 0:
@@ -110,7 +121,9 @@ def _fault(db: Database, path: Path) -> str:
 def _migrate(db: Database, path: Path, backups: Path, now: datetime) -> None:
     try:
         backup.copy(db.conn, backups / backup.name(now, head(db)))
+        crash_point("store.migrating")
         migrations.apply(db)
+        crash_point("store.migrated")
     except (sqlite3.Error, OSError, backup.BackupFailed) as error:
         db.close()
         raise CannotOpen(
@@ -129,12 +142,22 @@ def _rebuild(path: Path, backups: Path, now: datetime, why: str) -> tuple[Databa
     parts = list(salvaged.items())
     if not whole:
         # After the salvaged rows, which are newer: a row that is already there is left as it is.
-        parts.append(("lockouts", backed_up_lockouts(backups)))
+        saved = backed_up_lockouts(backups)
+        parts.append(("lockouts", saved))
+        whole = saved.whole
+    if not whole:
+        # In the file itself, before anything else of that name: whoever opens it next must know.
+        parts.insert(0, ("meta", _lost(now, why)))
     build(path, parts)
     aside = set_aside(path, now)
     finish_rebuild(path)
     db = connect(path)
     return db, Opening("rebuilt", why, aside, _live(db), whole)
+
+
+def _lost(now: datetime, why: str) -> Part:
+    doubt = Doubt(now, f"the store was damaged and its lockouts could not all be read ({why})")
+    return Part(("key", "body"), ((keys.LOCKOUTS_LOST, msgspec.json.encode(doubt)),), True)
 
 
 def restore(path: Path, saved: Path, now: datetime) -> Opening:

@@ -79,6 +79,27 @@ class StoredContract(Struct, frozen=True, gc=False):
     read_at: datetime
 
 
+class Doubt(Struct, frozen=True):
+    """Lockouts may be missing from the store: since when that is known, and why."""
+
+    at: datetime
+    why: str
+
+
+class AskWitness(Struct, frozen=True, gc=False, tag=True):
+    """Ask: does this store know what the witness saw, `store` and `head`? Gives True or False."""
+
+    store: str
+    head: str
+
+
+class KeepWitness(Struct, frozen=True, gc=False, tag=True):
+    """Note the head of the audit chain for this account, in this file, from now on."""
+
+    path: str
+    name: str
+
+
 class StoredAlert(Struct, frozen=True, gc=False):
     """An alert as history has it, with its line: after a restart it is neither repeated nor lost."""
 
@@ -207,5 +228,7 @@ class StoreView(Struct, frozen=True):
     dropped: int = 0
     """Lines of history given up because the disk failed for too long."""
     last_backup: str | None = None
+    witness_error: str | None = None
+    """Why the witness outside the home is behind."""
     opened: str = "good"
     """How the file was found at start: new | good | migrated | rebuilt."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 from sqlite_utils import Database
 
+from actors.crash_points import crash_point
+
 from . import backup
 from .connecting import connect
 from .schema import migrations
@@ -79,7 +81,8 @@ def backed_up_lockouts(backups: Path) -> Part:
         kept = salvage(path).get("lockouts", Part())
         if kept.whole:
             ended_at = kept.columns.index("ended_at")
-            return Part(kept.columns, tuple(row for row in kept.rows if row[ended_at] is None))
+            in_force = tuple(row for row in kept.rows if row[ended_at] is None)
+            return Part(kept.columns, in_force, True)
     return Part()
 
 
@@ -93,6 +96,7 @@ def build(path: Path, parts: list[tuple[str, Part]]) -> None:
             _refill(db, table, part)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     backup.durable(building)
+    crash_point("store.built")
     # Only a complete file ever has this name, so that a later start may trust it.
     building.replace(_beside(path, ".rebuilt"))
 
@@ -116,9 +120,11 @@ def set_aside(path: Path, now: datetime, why: str = "damaged") -> str | None:
         number += 1
         aside = path.with_name(f"{stem}-{number}")
     existed = path.exists()
+    crash_point("store.setting_aside")
     for old, new in zip(_with_companions(path), _with_companions(aside), strict=True):
         if old.exists():
             old.replace(new)
+    crash_point("store.set_aside")
     return aside.name if existed else None
 
 
@@ -127,6 +133,7 @@ def finish_rebuild(path: Path) -> None:
     rebuilt = _beside(path, ".rebuilt")
     if not path.exists() and rebuilt.exists():
         rebuilt.replace(path)
+        crash_point("store.swapped")
         backup.durable(path.parent)
     rebuilt.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from actors.crash_points import crash_point
 from actors.messages import HistoryKind
 
 from .schema import instant_text
@@ -66,4 +67,5 @@ def prune(db: Database, now: datetime, most: int) -> int:
             gone += db.execute(sql, (*rule.values, most - gone)).rowcount
             if gone >= most:
                 break
+        crash_point("store.pruning")
     return gone

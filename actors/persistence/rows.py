@@ -124,10 +124,18 @@ def _record(record: Record) -> tuple[Row, ...]:
     if record.kind is HistoryKind.ADMIN:
         entry = {"id": record.id, "at": at, "account": record.account, **record.body}
         return (line, Audited(record.id, json_text(entry)))
+    if record.kind in (HistoryKind.LOCKOUT, HistoryKind.UNLOCK):
+        return (line, Audited(record.id, json_text(_of_lockout(record))))
     if record.kind is HistoryKind.RESET and record.body.get("cause") != "admin":
         day, cause = str(record.body["day"]), str(record.body["cause"])
         return (line, Statement(RESET, (record.account, day, at, cause)))
     return (line,)
+
+
+def _of_lockout(record: Record) -> dict[str, object]:
+    """The same however often it is told: a lockout's instant is that of its cause, not of the telling."""
+    at = record.body.get("since") if record.kind is HistoryKind.LOCKOUT else instant_text(record.at)
+    return {"id": record.id, "kind": record.kind.value, "account": record.account, **record.body, "at": at}
 
 
 def _fill(fill: Fill, day: str, own: OwnClose) -> tuple[Value, ...]:

@@ -14,10 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlite_utils import Database
 
+from actors.crash_points import crash_point
 from actors.messages import AccountId, Lockout, StoreCommand
 
 from . import audit as chain
-from . import history, reading
+from . import history, keys, reading
 from .backlog import Backlog
 from .backup import BackupFailed, BackupRun, copy, listing
 from .connecting import is_damage
@@ -36,6 +37,7 @@ from .queries import (
 from .rebuilding import set_aside
 from .retention import prune
 from .rows import Audited, Row, rows
+from .witness import WitnessWriter
 
 
 class NotWritable(Exception):
@@ -79,6 +81,8 @@ class Store:
         self._one = threading.RLock()
         self.backlog = Backlog()
         """Told and not durable yet; here, and not with the actor, so that no crash of that one loses it."""
+        self.witness: WitnessWriter | None = None
+        """Here for the same reason: a reborn actor goes on noting."""
         self._backup: BackupRun | None = None
         self._file = _identity(path)
 
@@ -122,6 +126,7 @@ class Store:
                 raise NotWritable(str(error)) from error
             self.close()
             aside = set_aside(self.path, now)
+            crash_point("store.moved_aside")
             copied.replace(self.path)
             self.reopen(now)
             return aside
@@ -157,6 +162,8 @@ class Store:
                     self._write(with_rows) if len(with_rows) == 1 else self._write_together(with_rows)
                 except ROW_ERRORS as error:
                     refused.append(Refused(command, f"{type(error).__name__}: {error}"))
+            crash_point("store.committing")
+        crash_point("store.committed")
         return tuple(refused)
 
     def _write(self, found: tuple[Row, ...]) -> None:
@@ -219,6 +226,18 @@ class Store:
             return chain.head(self._db)
 
     # ---------------------------------------------------------------------------------- upkeep
+
+    def id(self) -> str:
+        """What tells this store from any other; a rebuilt or restored one keeps it."""
+        found = self.meta(keys.STORE_ID)
+        if found is None:
+            raise KeyError(keys.STORE_ID)
+        return found.decode()
+
+    def knows(self, store: str, head: str) -> bool:
+        """Whether it is this store that the witness saw, and it has come at least as far."""
+        with self._one:
+            return store == self.id() and chain.holds(self._db, head)
 
     def prune(self, now: datetime, most: int) -> int:
         """Let go of up to `most` rows older than they are kept; how many went."""

@@ -255,6 +255,41 @@ def test_account_seen_flat_by_a_read_verifies_the_receipt(office: Office) -> Non
         assert office.persistence.all(StoreReceipt)[-1].receipt == receipt
 
 
+def test_receipt_verified_in_the_last_moment_is_told_by_the_next_daemon(office: Office) -> None:
+    office.desk.buy("MNQ", 2, 21000.0)
+    with office.open() as actor:
+        actor.handle.tell(office.lost_day())
+        actor.settle()
+        assert isinstance(office.sender, Sender)
+        office.clock.advance(0.2)
+        office.desk.sell("MNQ", 2, 21000.0)
+        actor.handle.tell(office.confirmed(office.sender.calls[0]))
+        office.clock.advance(0.1)
+        actor.handle.tell(office.shown(read=True))
+        actor.settle()
+        receipt = office.view.receipts[-1]
+    office.journal.close()
+    again = Office(office.folder)
+
+    with again.open():
+        assert again.persistence.all(StoreReceipt)[0].receipt == receipt
+        kinds = [row.kind for row in again.persistence.all(Record)]
+        assert kinds.count(HistoryKind.BREACH) == kinds.count(HistoryKind.DEMAND) == 1
+
+
+def test_flatten_of_a_lockout_is_told_by_the_next_daemon(office: Office) -> None:
+    office.desk.buy("MNQ", 2, 21000.0)
+    with office.open() as actor:
+        actor.handle.tell(office.lost_day())
+        actor.settle()
+    office.journal.close()
+    again = Office(office.folder)
+
+    with again.open():
+        (demand,) = [row for row in again.persistence.all(Record) if row.kind is HistoryKind.DEMAND]
+        assert (demand.body["rule"], demand.body["target"]) == (RULE, "account flat")
+
+
 def test_lock_by_hand_is_journalled_and_shown_before_it_is_acknowledged(office: Office) -> None:
     with office.open() as actor:
         answer = actor.handle.ask(lock_by_hand(office), 5.0).result()

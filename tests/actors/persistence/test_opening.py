@@ -130,7 +130,7 @@ def test_damage_elsewhere_leaves_the_lockouts_and_says_that_they_are_complete(pa
 
     assert store.opening.lockouts_complete
     assert [held.rule for held in store.live_lockouts()] == [RULE]
-    assert store.verify_audit().entries == 1
+    assert store.verify_audit().entries == 2
     store.close()
 
 

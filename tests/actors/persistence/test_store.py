@@ -62,7 +62,8 @@ CONTENT = (
 
 
 def content(store: Store) -> list[list[tuple[object, ...]]]:
-    return [store._db.execute(sql).fetchall() for sql in CONTENT]
+    read = [store._db.execute(sql).fetchall() for sql in CONTENT]
+    return [[row for row in rows if row[0] != keys.STORE_ID] for rows in read]
 
 
 COMMANDS = st.lists(

@@ -1,0 +1,139 @@
+"""A home that was lost, put back from a copy, or damaged: losing a file unlocks no account."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from supervisor.protocol import DoUnlock
+from tests.scenarios.desk import A, Desk, chicago, desk
+
+LOSS = {"daily_realized_loss": {"mode": "armed", "limit": -500}}
+RESET = chicago(2026, 3, 4, 17)
+PAGE = 4096
+
+
+def lose(home: Path) -> None:
+    for name in ("riskd.db", "journal", "backups"):
+        path = home / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def damage(home: Path, table: str) -> None:
+    path = home / "riskd.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * PAGE)
+        file.write(b"\xff" * PAGE)
+
+
+def again(at: Desk, meanwhile: Callable[[Path], object]) -> None:
+    at.stop()
+    meanwhile(at.folder)
+    at.start()
+
+
+def lose_the_day(at: Desk) -> None:
+    at.book(-600.0)
+    at.locked("daily_realized_loss")
+
+
+def test_a_home_that_was_deleted_starts_locked_until_the_next_reset(tmp_path: Path) -> None:
+    with desk(LOSS, tamper={"witness": str(tmp_path / "witness")}) as at:
+        again(at, lose)
+
+        lockout = at.locked("store")["store"]
+
+        assert (lockout["kind"], lockout["until"]) == ("until_reset", RESET)
+        assert "the home was lost" in lockout["reason"]
+        told = [line["message"] for line in at.history("alert", A)]
+        assert any("locked by store" in message for message in told)
+        at.advance_to(RESET)
+        at.locked()
+
+
+def test_an_older_copy_of_the_home_starts_locked(tmp_path: Path) -> None:
+    with desk(LOSS, tamper={"witness": str(tmp_path / "witness")}) as at:
+        copy = tmp_path / "copy"
+        again(at, lambda home: shutil.copytree(home, copy))
+        lose_the_day(at)
+
+        def put_back(home: Path) -> None:
+            shutil.rmtree(home)
+            shutil.copytree(copy, home)
+
+        again(at, put_back)
+
+        assert set(at.lockouts()) >= {"store"}
+
+
+def test_a_home_that_only_restarted_is_not_in_doubt(tmp_path: Path) -> None:
+    with desk(LOSS, tamper={"witness": str(tmp_path / "witness")}) as at:
+        lose_the_day(at)
+
+        again(at, lambda home: None)
+
+        at.locked("daily_realized_loss")
+
+
+def test_a_lock_for_a_lost_home_that_an_admin_lifts_stays_lifted(tmp_path: Path) -> None:
+    with desk(LOSS, tamper={"witness": str(tmp_path / "witness")}) as at:
+        again(at, lose)
+        at.locked("store")
+        at.ask("unlock", DoUnlock(A, "store"))
+        at.locked()
+
+        again(at, lambda home: None)
+
+        at.locked()
+
+
+def test_a_witness_that_is_gone_is_written_again_and_locks_nobody(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    with desk(LOSS, tamper={"witness": str(witness)}) as at:
+        at.until(witness.exists, "the witness is written")
+        again(at, lambda home: witness.unlink())
+
+        at.until(witness.exists, "the witness is written again")
+        at.locked()
+
+
+def test_a_witness_that_cannot_be_written_is_said_and_guards_on(tmp_path: Path) -> None:
+    with desk(LOSS, tamper={"witness": str(tmp_path / "not" / "there")}) as at:
+        at.in_time(lambda: any(r["code"] == "witness" for r in at.status()["reasons"]), "it is said")
+        lose_the_day(at)
+
+
+def test_lockouts_that_cannot_be_read_leave_the_account_locked() -> None:
+    def lockouts_unreadable(home: Path) -> None:
+        damage(home, "lockouts")
+        shutil.rmtree(home / "backups")
+        shutil.rmtree(home / "journal")
+
+    with desk(LOSS) as at:
+        again(at, lockouts_unreadable)
+
+        lockout = at.locked("store")["store"]
+        assert "could not all be read" in lockout["reason"]
+        again(at, lambda home: None)
+        assert at.locked("store")["store"]["until"] == RESET
+
+
+@pytest.mark.parametrize("table", ["history", "fills", "days"])
+def test_S88_a_damaged_store_is_kept_rebuilt_and_read_again_from_the_broker(table: str) -> None:
+    with desk(LOSS) as at:
+        lose_the_day(at)
+
+        again(at, lambda home: damage(home, table))
+
+        at.locked("daily_realized_loss")
+        at.day("-600.00")
+        assert list(at.folder.glob("riskd.db.damaged-*"))
+        assert any("the store was rebuilt" in line["message"] for line in at.history("alert"))
