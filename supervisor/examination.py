@@ -17,9 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from actors.persistence.examining import VERSION, Examined, examine
-from config.canonical import canonical, diff, parse_canonical
+from config.canonical import diff
 from config.load import load
 from config.mistakes import ConfigurationMistakes
+from config.pending import restored
 from supervisor.home import Home
 
 
@@ -32,7 +33,7 @@ class Found(Struct, frozen=True):
     state: str = "missing"
     why: str = ""
     differs: tuple[str, ...] | None = None
-    """Keys in which the files differ from what is in force; None where there is nothing to compare."""
+    """Keys in which the files differ from what was accepted; None where there is nothing to compare."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,9 +81,9 @@ def _differs(
         settings = load(files, sets, os.environ, env_file).settings
     except ConfigurationMistakes:
         return None  # reported by itself
-    if canonical(settings) == store.configuration:
-        return ()
-    return tuple(key for key, _, _ in diff(parse_canonical(store.configuration), settings))
+    # With what still waits for its time: that is in the file, and no deviation.
+    accepted = restored(store.configuration).wanted
+    return tuple(key for key, _, _ in diff(accepted, settings))
 
 
 def holder(path: Path) -> int:

@@ -28,7 +28,7 @@ class Examined(Struct, frozen=True):
     state: Literal["missing", "good", "older", "newer", "damaged", "unreadable"]
     why: str = ""
     configuration: bytes | None = None
-    """The configuration in force, in its canonical form."""
+    """The configuration that was accepted, as it is kept."""
 
 
 def examine(path: Path) -> Examined:

@@ -158,7 +158,7 @@ def _in_force(place: Place) -> Check:
         answer = place.ask("config.diff", Nothing())
     except Refused as no:
         return Check("in force", False, no.why, "riskd config check")
-    entries = answer.get("differences") or answer.get("changes") or ()
+    entries = answer.get("differences") or ()
     if answer.get("mistakes"):
         return Check("in force", False, "the file has mistakes", "riskd config check")
     return _compared(tuple(str(entry["key"]) for entry in entries))

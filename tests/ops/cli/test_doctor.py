@@ -25,8 +25,8 @@ from actors.messages import StoreMeta
 from actors.persistence import keys
 from actors.persistence.store import Store
 from config.calendar import holiday_table
-from config.canonical import canonical
 from config.load import load
+from config.pending import Standing, kept
 from ops.cli import doctor_guard
 from ops.cli.doctor import clock
 from ops.cli.doctor_config import holidays
@@ -78,7 +78,8 @@ def make_healthy(home: Home) -> None:
     home.admin_secret.chmod(0o600)
     with filelock.FileLock(home.lock):
         store = Store.open(home.database, NOW, home.backups)
-        store.apply([StoreMeta(keys.CONFIGURATION, canonical(load([home.config]).settings))])
+        standing = Standing.settled(load([home.config]).settings)
+        store.apply([StoreMeta(keys.CONFIGURATION, kept(standing))])
         store.close()
     (home.backups / "riskd-20260302T142950Z-1f3a90cc.db").touch(mode=0o600)
 
@@ -262,6 +263,18 @@ def test_broken_home_has_the_line_that_says_so(
     assert says in seen[name]["fact"]
 
 
+@pytest.mark.usefixtures("examined_here")
+def test_loosening_that_waits_for_its_time_is_no_deviation_of_the_file(healthy: Home, riskd: Riskd) -> None:
+    before = load([healthy.config]).settings
+    healthy.config.write_text(healthy.config.read_text().replace("limit: 5", "limit: 7"))
+    waiting = Standing(before, load([healthy.config]).settings, {"rules.max_contracts.limit": None})
+    store = Store.open(healthy.database, NOW, healthy.backups)
+    store.apply([StoreMeta(keys.CONFIGURATION, kept(waiting))])
+    store.close()
+
+    assert lines(riskd)["in force"]["ok"] is True
+
+
 def test_lock_held_by_a_stranger_is_named_with_its_pid(healthy: Home, riskd: Riskd) -> None:
     with filelock.FileLock(healthy.lock):
         seen = lines(riskd)
@@ -323,7 +336,7 @@ def answering(healthy: Home, daemon: StandIn) -> StandIn:
     healthy.watchdog.write_bytes(me)
     healthy.daemon.write_bytes(me)
     daemon.answers["doctor"] = {"checks": [{"name": "rules", "ok": True, "fact": "5 armed", "cure": ""}]}
-    daemon.answers["config.diff"] = {"changes": [], "differences": [], "mistakes": []}
+    daemon.answers["config.diff"] = {"differences": [], "mistakes": [], "pending": []}
     return daemon
 
 
@@ -337,7 +350,8 @@ def test_healthy_home_with_its_daemon_is_ok_in_every_line(riskd: Riskd) -> None:
     ("command", "answer", "name", "says"),
     [
         ("config.diff", {"differences": [{"key": "quotes.stale_after"}]}, "in force", "quotes.stale_after"),
-        ("config.diff", Refused(Exit.BAD_CONFIG, "cannot compare: mistake"), "in force", "mistake"),
+        ("config.diff", {"mistakes": [{"key": "rules"}]}, "in force", "mistake"),
+        ("config.diff", Refused(Exit.UNKNOWN, "no answer in time"), "in force", "no answer"),
         (
             "doctor",
             {"checks": [{"name": "store", "ok": False, "fact": "disk full", "cure": "make room"}]},
