@@ -194,7 +194,9 @@ def test_restart_that_was_asked_for_takes_a_fresh_process(guard: Guard) -> None:
 def test_helper_that_a_dead_daemon_left_is_ended(guard: Guard) -> None:
     guard.start("helper")
     first = guard.daemon()
-    helper = int((guard.home.folder / "helper").read_text())
+    told = guard.home.folder / "helper"
+    until(lambda: told.exists() and told.read_text() != "")
+    helper = int(told.read_text())
     os.kill(first, signal.SIGKILL)
 
     guard.daemon(restart=1)
