@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -69,6 +70,7 @@ ASK_S = 5.0
 VERIFY_S = 30.0
 """How long `flatten`, `panic` and `lock` wait for the account to show that it is flat."""
 POLL_S = 0.02
+SHORTEST_SWITCH_S = 1e-6
 VERSION = importlib.metadata.version("riskd")
 HANDLERS: Handlers[Daemon] = Handlers()
 
@@ -469,6 +471,10 @@ async def chaos(context: Call, request: DoChaos) -> object:
                 supervisor.hang(request.id, request.for_s)
             case "drop-link":
                 daemon.program.address("connection").tell(DropLink("chaos"), urgent=True)
+            case "clock":
+                daemon.program.move_clock(request.for_s)
+            case "switch-interval":
+                sys.setswitchinterval(max(request.for_s, SHORTEST_SWITCH_S))
     except KeyError as error:
         raise Refused(
             Exit.FAILED, f"cannot find actor {request.id}", "riskd actors tree lists them"

@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 
 from actors.board import Board
-from actors.clock import Clock
+from actors.clock import Clock, SystemClock
 from actors.connection.budget import Limits as BudgetLimits
 from actors.connection.link import NOT_TRIED, LinkView
 from actors.connection.loop import GatewayLoop
@@ -232,6 +232,12 @@ class Program(SilentHooks):
     def ending(self) -> Ending | None:
         """Why it is ending; None while it guards."""
         return self._ending
+
+    def move_clock(self, seconds: float) -> None:
+        """Set the machine's clock as an administrator or NTP would, for this process: chaos alone asks."""
+        machine = self.parts.machine
+        if isinstance(machine, SystemClock):
+            machine.offset_s += seconds
 
     def end_for(self, code: int, why: str) -> None:
         self.end(Ending(code, why))

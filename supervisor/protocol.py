@@ -225,9 +225,11 @@ class DoTestAccount(Struct, frozen=True, forbid_unknown_fields=True):
 class DoChaos(Struct, frozen=True, forbid_unknown_fields=True):
     """Break something on purpose: refused unless chaos is enabled and the gateway is loopback."""
 
-    what: Literal["kill", "crash", "hang", "drop-link"]
+    what: Literal["kill", "crash", "hang", "drop-link", "clock", "switch-interval"]
     id: str = ""
     for_s: float = 5.0
+    """How long it hangs; seconds by which the machine's clock is moved (`clock`); the interpreter's switch
+    interval."""
 
 
 class DoRestore(Struct, frozen=True, forbid_unknown_fields=True):

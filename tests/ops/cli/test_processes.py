@@ -112,6 +112,9 @@ def test_guard_is_started_replaced_when_killed_watched_again_and_ended(home: Hom
         assert (ran.returncode, ran.stderr) == (0, ""), words
         assert all(isinstance(msgspec.json.decode(line), dict) for line in ran.stdout.splitlines())
 
+    broken = riskd(home, "chaos", "run", "--minutes", "0.1")
+    assert (broken.returncode, "chaos.enabled" in broken.stderr) == (1, True), broken.stderr
+
     kill(daemon)
     until(lambda: recorded(home.daemon) not in (None, daemon) and state(home) == "guarding")
 
