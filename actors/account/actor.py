@@ -170,16 +170,22 @@ class AccountActor(Actor):
         self._tally = board.shared(("tally", "account", name), Tally, Tally)
         self._unseen: list[AccountSnapshot] = []
         """What enforcement was not told yet."""
-        self._owes = False
-        """Rows were left with persistence, and contracts to watch were not looked at."""
+        self._hurried = False
+        """The contracts to watch were not looked at since the last event."""
+        self._unsided: dict[str, AccountSnapshot] = {}
+        """Rules told anyway: on which side of their bounds they stood then is looked at when it matters."""
 
     def started(self) -> None:
+        self._pay()
         self._publish("start", None, frozenset(Wake))
         if self._reborn:
             self._read(REBORN)
 
     def keep(self) -> AccountState:
         return self._state
+
+    def stopping(self) -> None:
+        self._pay()
 
     def receive(self, message: object) -> None:
         match message:
@@ -251,9 +257,9 @@ class AccountActor(Actor):
         for rule in self._all_waiting():
             self._tell_waited(rule)
         self._tell_enforcement()
-        if self._owes:
-            self._owes = False
-            self._to.persistence.rouse()
+        self._pay()
+        if self._hurried:
+            self._hurried = False
             self._watch(self._clock.mono())
 
     def _all_waiting(self) -> list[Subscriber]:
@@ -269,13 +275,18 @@ class AccountActor(Actor):
         view = self._board.read(("enforcement", self._name), EnforcementView)
         return view is not None and view.rests
 
-    def _crossed(self, snapshot: AccountSnapshot) -> list[Subscriber]:
-        """The rules that stand on another side of a bound than before, and remember it."""
+    def _crossed(self, snapshot: AccountSnapshot, changed: frozenset[Wake] = NOTHING) -> list[Subscriber]:
+        """The rules that stand on another side of a bound than before, and remember it. Whoever is woken by
+        what changed is told anyway."""
         woken = []
         for rule in self._priced:
-            now = side(rule.rule.bounds(snapshot), snapshot)
-            if now != self._sides.get(rule.name):
-                self._sides[rule.name] = now
+            if rule.rule.wakes_on & changed:
+                self._unsided[rule.name] = snapshot
+                continue
+            told = self._unsided.pop(rule.name, None)
+            before = self._sides.get(rule.name) if told is None else side(rule.rule.bounds(told), told)
+            self._sides[rule.name] = now = side(rule.rule.bounds(snapshot), snapshot)
+            if now != before:
                 woken.append(rule)
         return woken
 
@@ -293,12 +304,16 @@ class AccountActor(Actor):
         if not first_read:
             self._received(event, steps[-1])
         for step in steps:
-            self._remember(step, hurry=hurry)
+            if hurry and not step.completed:
+                self._owe(step)
+            else:
+                self._remember(step)
             if step.read is not None:
                 self._read(step.read)
         if isinstance(event, DayReset) and Wake.RESET in steps[-1].changed:
             row = StoreDay(self._account, self._name, before.day, before.realized, len(before.booked))
             self.send(self._to.persistence, row)
+        self._hurried = hurry
         if not hurry:
             self._watch(now.mono)
 
@@ -349,7 +364,7 @@ class AccountActor(Actor):
     def _line_up(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
         """Number the state for the rules that subscribed, and for enforcement."""
         snapshot = self._number(cause, cause_at, self._now())
-        crossed = self._crossed(snapshot)
+        crossed = self._crossed(snapshot, changed)
         for rule in self._rules:
             if rule.rule.wakes_on & changed or rule in crossed:
                 self._wake_later(rule, snapshot)
@@ -470,27 +485,41 @@ class AccountActor(Actor):
 
     # ------------------------------------------------------------------ telling others
 
-    def _remember(self, step: Step, *, hurry: bool) -> None:
-        rows = [*self._rows(step)]
-        if hurry and rows:
-            self._owes = True
-        for row in rows:
-            (self.leave if hurry else self.send)(self._to.persistence, row)
+    def _owe(self, step: Step) -> None:
+        if step.booked:
+            owed = (*self._state.owed, *step.booked)
+            self._state = msgspec.structs.replace(self._state, owed=owed)
+        self._tell_oddities(step)
+
+    def _pay(self) -> None:
+        """Tell the store what it is owed, from before this incarnation as well."""
+        if self._state.owed:
+            owed, self._state = self._state.owed, msgspec.structs.replace(self._state, owed=())
+            self._store(owed, ())
+
+    def _remember(self, step: Step) -> None:
+        self._pay()
+        self._store(step.booked, step.completed)
+        self._tell_oddities(step)
+
+    def _tell_oddities(self, step: Step) -> None:
         if step.missed:
             log.warning("account.fills_recovered", account=self._name, count=step.missed)
         for text in step.drifted:
             self._alert("warning", text, f"drift/{self._state.seq}")
 
-    def _rows(self, step: Step) -> Iterable[StoreCommand]:
-        for booked in step.booked:
-            yield self._fill_row(booked.fill, booked.own)
-            yield self._fill_record(booked)
-        for fill in step.completed:
+    def _store(self, fills: Iterable[BookedFill], completed: Iterable[Fill]) -> None:
+        rows = list[StoreCommand]()
+        for booked in fills:
+            rows += (self._fill_row(booked.fill, booked.own), self._fill_record(booked))
+        for fill in completed:
             found = self._state.ledger.find(fill.id)
-            yield self._fill_row(fill, found.own if found else OwnClose.NO)
-        if step.booked or step.completed:
+            rows.append(self._fill_row(fill, found.own if found else OwnClose.NO))
+        if rows:
             ledger = self._state.ledger
-            yield StoreDay(self._account, self._name, ledger.day, ledger.realized, len(ledger.booked))
+            rows.append(StoreDay(self._account, self._name, ledger.day, ledger.realized, len(ledger.booked)))
+        for row in rows:
+            self.send(self._to.persistence, row)
 
     def _fill_row(self, fill: Fill, own: OwnClose) -> StoreFill:
         return StoreFill(fill, self._days.trading_day(fill.at), own)

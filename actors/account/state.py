@@ -144,6 +144,8 @@ class AccountState(Struct, frozen=True, gc=False):
     auth_failed: bool = False
     read_mono: float = 0.0
     session_since: datetime | None = None
+    owed: tuple[BookedFill, ...] = ()
+    """Fills that the store is still to be told of, when the close that they may lead to is on its way."""
 
 
 class Step(Struct, frozen=True, gc=False):

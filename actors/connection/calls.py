@@ -37,6 +37,11 @@ class Calls:
         self._idle: asyncio.Future[None] | None = None
         self._log = get_logger("riskd.connection")
 
+    @property
+    def under_way(self) -> bool:
+        """A call was sent and is not answered yet."""
+        return bool(self._under_way)
+
     async def quiet(self, after: float) -> None:
         """Wait, for a moment at most, until no call is under way nor was within the last `after` seconds.
 

@@ -33,6 +33,8 @@ waits this long for it: an account woken by each would be busy with the orders w
 HOLD_S = 0.005
 """Whoever can wait is told this long after a trading event at most: by then a close that another asked for is
 on its way. The timer runs here because here it wakes nobody."""
+HOLDS_IN_A_ROW = 4
+"""So often, while calls are under way, it is put off."""
 
 
 def _nothing(order: Order) -> None:
@@ -52,13 +54,14 @@ class Ingest:
         sight: Callable[[ContractId], None],
         later: Later | None = None,
         look: Callable[[Order], None] = _nothing,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.last_event_mono = 0.0
         self.accounts: dict[AccountId, AccountReport] = {}
         self._timers = timers
         self._sight = sight
         self._look = look
-        self._later, self._timed = later, False
+        self._later, self._timed, self._busy = later, False, busy
         self._beside: list[tuple[AccountId, OrderChanged | PositionChanged]] = []
         self._holding: set[AccountId] = set()
         self._sighted: set[ContractId] = set()
@@ -173,9 +176,16 @@ class Ingest:
     def _let_go_later(self, account: AccountId) -> None:
         if self._later is not None and account not in self._holding:
             self._holding.add(account)
-            self._later(HOLD_S, lambda: self._held(account))
+            self._hold(account, HOLDS_IN_A_ROW)
 
-    def _held(self, account: AccountId) -> None:
+    def _hold(self, account: AccountId, times: int) -> None:
+        if self._later is not None:
+            self._later(HOLD_S, lambda: self._held(account, times - 1))
+
+    def _held(self, account: AccountId, times: int) -> None:
+        if times and self._busy():
+            self._hold(account, times)
+            return
         self._holding.discard(account)
         address = self._guarded.get(account)
         if address is not None:

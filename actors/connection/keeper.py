@@ -79,9 +79,14 @@ class Keeper:
             alert=lambda key, text: self._alert("warning", key, text),
         )
         self._undocumented = Undocumented(lambda key, text: self._alert("error", key, text))
-        later = asyncio.get_running_loop().call_later
-        self.ingest = Ingest(outlets.timers, self.records.sight, later, self._undocumented.look)
         self.calls = Calls(gateway, clock, self.login.authorised)
+        self.ingest = Ingest(
+            outlets.timers,
+            self.records.sight,
+            asyncio.get_running_loop().call_later,
+            self._undocumented.look,
+            lambda: self.calls.under_way,
+        )
         self.reads = Reads(
             gateway=gateway,
             clock=clock,

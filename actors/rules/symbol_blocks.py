@@ -37,6 +37,7 @@ class SymbolBlocksRule(Machine[Episodes]):
 
     def __init__(self, config: SymbolBlocks) -> None:
         self._blocked = config.blocked
+        self._known = dict[str, bool]()
 
     def initial(self) -> Episodes:
         return Episodes()
@@ -45,8 +46,10 @@ class SymbolBlocksRule(Machine[Episodes]):
 
     def can_wait(self, snapshot: AccountSnapshot) -> bool:
         """Nothing blocked is open or worked."""
-        contracts = {*(p.contract for p in snapshot.positions), *(o.contract for o in snapshot.orders)}
-        return not any(self._is_blocked(snapshot, contract) for contract in contracts)
+        return not (
+            any(self._is_blocked(snapshot, p.contract) for p in snapshot.positions)
+            or any(self._is_blocked(snapshot, order.contract) for order in snapshot.orders)
+        )
 
     def judge(self, state: Episodes, snapshot: AccountSnapshot, now: Now) -> Judgement[Episodes]:
         seen, demands = dict[str, Breach](), list[Demand]()
@@ -65,7 +68,11 @@ class SymbolBlocksRule(Machine[Episodes]):
         return Judgement(episodes, breaches_of(episodes), tuple(demands))
 
     def _is_blocked(self, snapshot: AccountSnapshot, contract: ContractId) -> bool:
-        return matches_any(root_in(snapshot, contract), self._blocked)
+        root = root_in(snapshot, contract)
+        known = self._known.get(root)
+        if known is None:
+            known = self._known[root] = matches_any(root, self._blocked)
+        return known
 
     def _position_breach(self, p: PositionView, snapshot: AccountSnapshot) -> Breach:
         cause = cause_of(snapshot, lambda held: bool(held.get(p.contract)), p)

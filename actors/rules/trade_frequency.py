@@ -75,11 +75,14 @@ class TradeFrequencyRule(Resting):
             ("per_session", config.per_session, None, rest.per_session),
         )
         self._tiers = tuple(Tier(n, limit, w, length) for n, limit, w, length in tiers if limit is not None)
+        self._fewest = min((tier.limit for tier in self._tiers), default=0)
         self._trades = DayFold(Trades(), self._traded_with)
 
     # ------------------------------------------------------------------------------ judge
 
     def can_wait(self, snapshot: AccountSnapshot) -> bool:
+        if len(snapshot.fills) <= self._fewest:
+            return True
         return not self._trades.of(snapshot.fills).crossings
 
     def rests(self, snapshot: AccountSnapshot, now: Now) -> list[Rest]:

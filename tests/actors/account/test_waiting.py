@@ -168,10 +168,18 @@ def test_while_a_rule_may_ask_enforcement_and_the_store_are_not_woken_by_a_fill(
     account.enforcement_shows(rests=True)
     account.buy(3)
     assert account.enforcement.all(AccountSnapshot) == []
-    assert len(account.persistence.all(StoreFill)) == 1, "left there, should this actor die now"
+    assert account.persistence.all(StoreFill) == []
 
     account.let_go()
+    assert [row.fill.id for row in account.persistence.all(StoreFill)] == [1]
     assert causes(account.enforcement) == ["fill:1"]
+
+
+def test_a_fill_that_the_store_is_owed_outlives_the_account(account: Account) -> None:
+    account.buy(3)
+    account.tell("nonsense")
+    assert account.hosted.ends
+    assert {row.fill.id for row in account.persistence.all(StoreFill)} == {1}
 
 
 def test_enforcement_that_may_act_by_itself_is_told_at_once(account: Account) -> None:
