@@ -9,6 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 
+class Lazily:
+    """A value that is made when somebody reads it; `make` may be called in any thread."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self.make = make
+
+
 class Board:
     """Latest published value per topic, for example `("snapshot", "PRAC-V2-1001")`."""
 
@@ -21,6 +30,8 @@ class Board:
     def read[T](self, topic: tuple[str, ...], kind: type[T]) -> T | None:
         """The latest value, or None if nothing was published; another kind is our bug."""
         value = self._values.get(topic)
+        if type(value) is Lazily:
+            value = value.make()
         if value is None:
             return None
         if not isinstance(value, kind):

@@ -5,13 +5,14 @@ Prices are looked at here: a rule is woken by a price only when one of its bound
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
 
-from actors.board import Board
+from actors.board import Board, Lazily
 from actors.clock import Clock
 from actors.connection.port import REBORN
 from actors.enforcement.view import EnforcementView
@@ -62,6 +63,7 @@ from actors.tally import Tally
 from actors.worker import Actor, Address
 
 from .apply import apply, lasting_disputes
+from .band import Band
 from .booking import on_grid
 from .ledger import Ledger
 from .state import NOTHING, AccountEvent, AccountState, Days, Step
@@ -170,6 +172,9 @@ class AccountActor(Actor):
         self._tally = board.shared(("tally", "account", name), Tally, Tally)
         self._unseen: list[AccountSnapshot] = []
         """What enforcement was not told yet."""
+        self._band: Band | None = None
+        self._late: dict[ContractId, Quoted] = {}
+        """Prices that are in the band and not in the state yet."""
         self._hurried = False
         """The contracts to watch were not looked at since the last event."""
         self._unsided: dict[str, AccountSnapshot] = {}
@@ -224,20 +229,53 @@ class AccountActor(Actor):
     # ------------------------------------------------------------------ prices
 
     def _quoted(self, quote: Quoted) -> None:
+        if self._band is not None and self._band.takes(quote, self._clock.mono()):
+            self._leave_price(quote)
+            return
+        self._catch_up()
         now = self._now()
-        self._tally.add("Quoted")
-        self._tally.heard[quote.contract] = quote.mono
+        step = self._price(quote, now)
+        if Wake.PRICE in step.changed:
+            snapshot = self._number(step.cause, step.cause_at, now)
+            for rule in self._crossed(snapshot):
+                self._wake(rule, snapshot)
+        else:
+            snapshot = snapshot_of(self._state, now, self._limits.stale_after_s, step.cause, None)
+        # While a close is on its way, what is worked out for later can wait.
+        if self._hurried:
+            return
+        bounds = [bound for rule in self._priced for bound in rule.rule.bounds(snapshot)]
+        self._band = Band(self._state, snapshot, bounds, self._limits.stale_after_s)
+
+    def _price(self, quote: Quoted, now: Now) -> Step:
         try:
             step = apply(self._state, quote, self._days, now)
         except OffGrid as error:
             log.warning("account.price_refused", account=self._name, why=str(error))
-            return
+            return Step(self._state, NOTHING, "")
         self._state = step.state
-        if Wake.PRICE not in step.changed:
-            return
-        snapshot = self._number(step.cause, step.cause_at, now)
-        for rule in self._crossed(snapshot):
-            self._wake(rule, snapshot)
+        return step
+
+    def _leave_price(self, quote: Quoted) -> None:
+        """It wakes nobody. Who looks at the account is shown it; the state takes it before anything else."""
+        if not self._late:
+            self._board.post(("snapshot", self._name), Lazily(self._shown))
+        self._late[quote.contract] = quote
+
+    def _catch_up(self) -> None:
+        late, self._late = self._late, {}
+        if late:
+            now = self._now()
+            for quote in late.values():
+                self._price(quote, now)
+
+    def _shown(self) -> AccountSnapshot:
+        """For people, in their own thread: the account with the prices that nobody was woken for."""
+        state, late, now = self._state, self._late.copy(), self._now()
+        for quote in late.values():
+            with contextlib.suppress(OffGrid):
+                state = apply(state, quote, self._days, now).state
+        return snapshot_of(state, now, self._limits.stale_after_s, "price:", None)
 
     def _wake(self, rule: Subscriber, snapshot: AccountSnapshot) -> None:
         self._wake_later(rule, snapshot)
@@ -293,6 +331,7 @@ class AccountActor(Actor):
     # ------------------------------------------------------------------ everything else
 
     def _event(self, event: AccountEvent) -> None:
+        self._disturb()
         now = self._now()
         before, told = self._state.ledger, len(self._unseen)
         first_read = self._state.read_mono <= 0
@@ -358,6 +397,7 @@ class AccountActor(Actor):
             checkpoint(6, "event received", account=self._name, what=type(event).__name__, cause=step.cause)
 
     def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
+        self._disturb()
         self._line_up(cause, cause_at, changed)
         self._tell()
 
@@ -384,6 +424,11 @@ class AccountActor(Actor):
             self._tell_enforcement()
         return hurry
 
+    def _disturb(self) -> None:
+        """Something else than prices comes."""
+        self._catch_up()
+        self._band = None
+
     def _number(self, cause: str, cause_at: datetime | None, now: Now) -> AccountSnapshot:
         self._state = msgspec.structs.replace(self._state, seq=self._state.seq + 1)
         snapshot = snapshot_of(
@@ -397,6 +442,7 @@ class AccountActor(Actor):
         return snapshot
 
     def _tick(self, now: Now) -> None:
+        self._disturb()
         reset = self._days.previous_reset(now.wall)
         if reset > self._state.ledger.since:
             # The word of the new day was lost: without it no fill of that day would ever count.
