@@ -1,21 +1,25 @@
 """The pure machines without any thread: what deciding costs, and whether it grows with the day.
 
-One quote from its bytes to the judgements of all rules, and a synthetic day of trading replayed through
-account and rules, every snapshot judged by whoever it wakes.
+One quote from its bytes to the judgements of all rules, and synthetic days of trading replayed through
+account and rules, every snapshot judged by whoever it wakes. Quotes go the way they go in the account actor:
+the band first, and only what leaves it is applied, numbered and looked at by every bound.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from pysignalr.protocol.json import JSONProtocol
 
 from actors.account.apply import apply
+from actors.account.band import Band
 from actors.account.ledger import Ledger
 from actors.account.state import AccountEvent, AccountState
 from actors.account.view import snapshot_of
@@ -25,6 +29,7 @@ from actors.messages import (
     AccountId,
     AccountReport,
     AccountSnapshot,
+    ContractId,
     ContractRead,
     Filled,
     LinkState,
@@ -59,8 +64,16 @@ RULES: dict[str, dict[str, object]] = {
 }
 TRADES = 1000
 """Round turns of the synthetic day; each is two orders, two fills, two positions and eight quotes."""
-QUOTES = 4
+FEW = tuple(
+    translate.Prices(ContractId(CONTRACT), price, price - 0.25, price + 0.25, None)
+    for price in (21000.0, 21000.25, 21000.5, 21000.75) * 2
+)
+"""Quotes of a round turn, half of them while the position is open."""
 REPEATS = 2000
+STALE_S = 10.0
+SEPARATOR = "\x1e"
+RECORDED_TRADES, RECORDED_QUOTES = 100, 2000
+"""Round turns of the recorded day, and quotes of each: half of them while the position is open."""
 ROUNDS = 5
 
 
@@ -93,18 +106,23 @@ class Guarded:
             session_since=start,
         )
         self.quote: Quoted | None = None
+        self.late: Quoted | None = None
+        self.band: Band | None = None
+        self.protocol = JSONProtocol()
         self.events = 0
         self.hear(ContractRead(translate.contract(RECORD), OPENED))
 
     def hear(self, event: AccountEvent) -> AccountSnapshot | None:
         """Apply, number, and let everybody judge whom it wakes; None where nothing changed."""
         self.events += 1
+        self.band = None
+        self.catch_up()
         step = apply(self.state, event, self.calendar, self.now)
         self.state = step.state
         if not step.changed:
             return None
         self.state = msgspec.structs.replace(self.state, seq=self.state.seq + 1)
-        snapshot = snapshot_of(self.state, self.now, 10.0, step.cause, step.cause_at)
+        snapshot = snapshot_of(self.state, self.now, STALE_S, step.cause, step.cause_at)
         crossed = self.crossed(snapshot)
         changed = step.changed - {Wake.PRICE} if isinstance(event, Quoted) else step.changed
         for built in self.rules:
@@ -126,14 +144,38 @@ class Guarded:
         judged = built.rule.judge(self.states[built.name], snapshot, snapshot.now)
         self.states[built.name] = judged.state
 
-    def quoted(self, frame: bytes) -> AccountSnapshot | None:
-        contract, payload = json.loads(frame)["arguments"]
-        prices = translate.quote(contract, payload)
-        self.quote = merged(self.quote, prices, self.now.mono)
-        return self.hear(self.quote)
+    def catch_up(self) -> None:
+        """The state takes the prices that nobody was told of."""
+        if self.late is not None:
+            self.state = apply(self.state, self.late, self.calendar, self.now).state
+            self.late = None
 
-    def trade(self, number: int) -> None:
-        """One round turn a few seconds after the last: buy, quotes, sell."""
+    def priced(self, prices: translate.Prices) -> AccountSnapshot | None:
+        """Prices as the account actor takes them; None where they are nobody's business."""
+        quote = self.quote = merged(self.quote, prices, self.now.mono)
+        if self.band is not None and self.band.takes(quote, self.now.mono):
+            self.late = quote
+            self.events += 1
+            return None
+        snapshot = self.hear(quote)
+        if snapshot is not None:
+            asked = (built.rule for built in self.rules if Wake.PRICE in built.rule.wakes_on)
+            bounds = [bound for rule in asked for bound in rule.bounds(snapshot)]
+            self.band = Band(self.state, snapshot, bounds, STALE_S)
+        return snapshot
+
+    def quoted(self, frame: str) -> AccountSnapshot | None:
+        return self.priced(self.decoded(frame))
+
+    def decoded(self, frame: str) -> translate.Prices:
+        """By the protocol of the hub's own library, then by ours."""
+        (message,) = self.protocol.decode(frame)
+        contract, payload = message.arguments
+        return translate.quote(contract, payload)
+
+    def trade(self, number: int, quotes: Sequence[translate.Prices] = FEW) -> None:
+        """One round turn a few seconds after the last: buy, quotes, sell, quotes."""
+        half_way = len(quotes) // 2
         for half, pnl in ((0, None), (1, 5.0 if number % 3 else -4.0)):
             self.now = Now(self.now.wall + timedelta(seconds=2), self.now.mono + 2.0)
             at, id_ = self.now.wall.isoformat(), 2 * number + half + 1
@@ -141,8 +183,8 @@ class Guarded:
             self.hear(OrderChanged(translate.order(order_row(id_, half, 2, at)), self.now.mono))
             self.hear(Filled(translate.fill(fill_row(id_, half, pnl, at)), self.now.mono))
             self.hear(PositionChanged(translate.position(position_row(half, at)), self.now.mono))
-            for step in range(QUOTES):
-                self.quoted(quote_frame(21000 + 0.25 * step))
+            for prices in quotes[half_way:] if half else quotes[:half_way]:
+                self.priced(prices)
 
 
 RECORD = {
@@ -199,14 +241,14 @@ def position_row(half: int, at: str) -> dict[str, object]:
     }
 
 
-def quote_frame(price: float) -> bytes:
+def quote_frame(price: float) -> str:
     row = {"symbol": "F.US.MNQ", "lastPrice": price, "bestBid": price - 0.25, "bestAsk": price + 0.25}
-    return json.dumps({"type": 1, "target": "GatewayQuote", "arguments": [CONTRACT, row]}).encode()
+    return json.dumps({"type": 1, "target": "GatewayQuote", "arguments": [CONTRACT, row]}) + SEPARATOR
 
 
 def run() -> list[dict[str, object]]:
     """Rows for the table."""
-    return [*one_quote(), a_day()]
+    return [*one_quote(), a_day(), recorded()]
 
 
 def one_quote() -> list[dict[str, object]]:
@@ -217,29 +259,29 @@ def one_quote() -> list[dict[str, object]]:
     at = guarded.now.wall.isoformat()
     guarded.hear(Filled(translate.fill(fill_row(900, 0, None, at)), guarded.now.mono))
 
-    def decoded() -> object:
-        contract, payload = json.loads(frame)["arguments"]
-        return translate.quote(contract, payload)
-
-    def judged() -> None:
+    def outside() -> AccountSnapshot:
+        guarded.band = None
         snapshot = guarded.quoted(frame)
         assert snapshot is not None
+        return snapshot
+
+    def judged() -> None:
+        snapshot = outside()
         for built in guarded.rules:
             guarded.judge(built, snapshot)
 
-    base = each_us(decoded)
+    outside()
+    base = each_us(lambda: guarded.decoded(frame))
     count = len(guarded.rules)
+    inside = line(f"one quote: decode, account, {count} rules", each_us(lambda: guarded.quoted(frame)), base)
     return [
-        line(
-            f"one quote: decode, account, bounds of {count} rules",
-            each_us(lambda: guarded.quoted(frame)),
-            base,
-        ),
+        inside | {"target": "<= 5 us: " + ("held" if inside["value"] <= 5.0 else "MISSED")},
+        line("one quote that leaves the band: all bounds anew", each_us(outside), base),
         line(f"one quote: the same, all {count} rules judging", each_us(judged), base),
     ]
 
 
-def line(name: str, value: float, base: float) -> dict[str, object]:
+def line(name: str, value: float, base: float) -> dict[str, Any]:
     return {
         "line": name,
         "value": round(value, 1),
@@ -271,6 +313,34 @@ def a_day() -> dict[str, object]:
     }
 
 
+def recorded() -> dict[str, object]:
+    """Events a second over a recorded day that is mostly quotes, a walk of single ticks; decoded before."""
+    rates, chance = list[float](), random.Random(1)
+    for _ in range(ROUNDS):
+        guarded, tick = Guarded(), 0
+        day = list[list[translate.Prices]]()
+        for _ in range(RECORDED_TRADES):
+            turn = list[translate.Prices]()
+            for _ in range(RECORDED_QUOTES):
+                tick += chance.choice((-1, 0, 1))
+                price = 21000.0 + tick * 0.25
+                turn.append(translate.Prices(ContractId(CONTRACT), price, price - 0.25, price + 0.25, None))
+            day.append(turn)
+        began = time.perf_counter()
+        for number, turn in enumerate(day):
+            guarded.trade(number, turn)
+        rates.append(guarded.events / (time.perf_counter() - began))
+    rate = statistics.median(rates)
+    return {
+        "line": f"a recorded day, {RECORDED_QUOTES} quotes to a round turn",
+        "value": round(rate),
+        "unit": "ev/s",
+        "peer": "of 300,000 events/s",
+        "ratio": round(300_000 / rate, 2),
+        "target": 1.0,
+    }
+
+
 def each_us(work: Callable[[], Any]) -> float:
     rounds = list[float]()
     for _ in range(ROUNDS):
@@ -278,4 +348,4 @@ def each_us(work: Callable[[], Any]) -> float:
         for _ in range(REPEATS // ROUNDS):
             work()
         rounds.append((time.perf_counter() - began) / (REPEATS // ROUNDS) * 1e6)
-    return min(rounds)
+    return statistics.median(rounds)
