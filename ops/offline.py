@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
     from supervisor.home import Home
 
-COMMANDS = frozenset(("history", "audit.show", "audit.verify", "backup.list", "backup.now"))
+COMMANDS = frozenset(("history", "audit.show", "audit.verify", "backup.list", "backup.now", "backup.restore"))
 """What can be answered without a daemon (`supervisor.offline` answers them)."""
 LONGEST_S = 60.0
 
 
 def possible(home: Home, command: str) -> bool:
     """Whether the store may be read: nothing of the guard runs, nor is being started."""
-    if command not in COMMANDS or not home.database.exists():
+    there = home.database.exists() or (command == "backup.restore" and home.backups.is_dir())
+    if command not in COMMANDS or not there:
         return False
     return recorded(home.watchdog) is None and recorded(home.daemon) is None
 

@@ -26,9 +26,11 @@ from actors.messages import HistoryKind, Record
 from actors.persistence import keys
 from actors.persistence.backup import BackupRun
 from actors.persistence.examining import examine
-from actors.persistence.opening import CannotOpen
+from actors.persistence.opening import CannotOpen, restore_named
 from actors.persistence.queries import AuditQuery, HistoryQuery
+from actors.persistence.rebuilding import kept_meta
 from actors.persistence.store import Store
+from config.pending import restored
 from supervisor.home import Home
 from supervisor.protocol import (
     COMMANDS,
@@ -36,6 +38,7 @@ from supervisor.protocol import (
     UNREADABLE,
     Access,
     AskHistory,
+    DoRestore,
     Exit,
     Garbled,
     Refused,
@@ -49,6 +52,7 @@ from supervisor.protocol import (
 from supervisor.roles import AdminSecret
 
 MOST_LINES = 1000
+RESTORE = "backup.restore"
 LOCK_WAIT_S = 0.5
 
 type Answerer = Callable[[Store, datetime, msgspec.Struct], dict[str, object]]
@@ -73,11 +77,14 @@ def replied(home: Home, clock: Clock, request: Request) -> Reply:
     """The answer from the store of a home in which nothing runs, or why there is none."""
     try:
         answerer = ANSWERS.get(request.command)
-        if answerer is None:
+        if answerer is None and request.command != RESTORE:
             raise Refused(Exit.NOT_RUNNING, f"cannot do {request.command}: riskd is not running", "riskd up")
         _permit(home, request)
         body = msgspec.msgpack.decode(request.body, type=COMMANDS[request.command].request)
         with filelock.FileLock(home.lock, timeout=LOCK_WAIT_S):
+            if isinstance(body, DoRestore):
+                return answer(request.id, _restored(home, clock.wall(), body))
+            assert answerer is not None
             return answer(request.id, _answered(home, clock, request.command, answerer, body))
     except Refused as no:
         return refusal(request.id, no)
@@ -119,6 +126,30 @@ def _answered(
     finally:
         store.close()
     return {"schema": 1, "at": now, **told}
+
+
+def _restored(home: Home, now: datetime, body: DoRestore) -> dict[str, object]:
+    """Also in the place of a store that cannot be opened: damaged, or of a newer version."""
+    _permit_loosening(home)
+    try:
+        opening = restore_named(home.database, home.backups, body.backup, now)
+        store = Store.open(home.database, now, home.backups)
+    except CannotOpen as error:
+        raise Refused(Exit.FAILED, str(error), "riskd backup list") from error
+    try:
+        _audit(store, RESTORE, now)
+    finally:
+        store.close()
+    text = f"{body.backup} is restored; what it replaces is kept as {opening.set_aside}"
+    return {"schema": 1, "at": now, "text": text, "set_aside": opening.set_aside}
+
+
+def _permit_loosening(home: Home) -> None:
+    """Only a running guard knows the time well enough to let a command wait."""
+    kept = kept_meta(home.database, keys.CONFIGURATION)
+    if kept is not None and restored(kept).in_force.tamper.loosen_after is not None:
+        why = "cannot restore a backup now: tamper.loosen_after asks for time, which a running guard keeps"
+        raise Refused(Exit.COOLING_OFF, why, "riskd up, then the same command")
 
 
 def _audit(store: Store, command: str, now: datetime) -> None:

@@ -18,15 +18,20 @@ from actors.persistence.queries import (
     BackupNow,
     HistoryQuery,
     ListBackups,
+    RestoreBackup,
+    Restored,
     VerifyAudit,
 )
+from supervisor.cooling import permit_loosening
 from supervisor.handlers import HANDLERS, Call, Daemon
 from supervisor.log_reading import read_log
 from supervisor.masking import hiding, without_secrets
+from supervisor.program import REPLACE_ME, Ending
 from supervisor.protocol import (
     AskExport,
     AskHistory,
     AskLogs,
+    DoRestore,
     Exit,
     Nothing,
     Refused,
@@ -78,6 +83,21 @@ async def backup_now(context: Call, request: Nothing) -> object:
     if made.path is None:
         raise Refused(Exit.FAILED, f"cannot make a backup: {made.error}", "is there room on the disk?")
     return headed(context.parts, path=made.path)
+
+
+@HANDLERS.on("backup.restore", DoRestore)
+async def backup_restore(context: Call, request: DoRestore) -> object:
+    """Past rows come from the backup; lockouts, resets and audit stay. Then the daemon is replaced."""
+    daemon = context.parts
+    await permit_loosening(daemon.program, f"backup restore/{request.backup}", daemon.now().wall)
+    done = await daemon.ask("persistence", RestoreBackup(request.backup), BACKUP_S)
+    assert isinstance(done, Restored)
+    if not done.ok:
+        raise Refused(Exit.FAILED, done.error or f"cannot restore {request.backup}", "riskd backup list")
+    why = f"{request.backup} was restored by {context.by}"
+    context.after_reply(lambda: daemon.program.end(Ending(REPLACE_ME, why)))
+    text = f"{request.backup} is restored; what it replaces is kept as {done.set_aside}"
+    return headed(daemon, text=text, set_aside=done.set_aside)
 
 
 @HANDLERS.on("backup.list", Nothing)

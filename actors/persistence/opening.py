@@ -160,6 +160,16 @@ def _lost(now: datetime, why: str) -> Part:
     return Part(("key", "body"), ((keys.LOCKOUTS_LOST, msgspec.json.encode(doubt)),), True)
 
 
+def restore_named(path: Path, backups: Path, name: str, now: datetime) -> Opening:
+    """Put the backup of that name in the place of a closed store, whatever state that is in.
+
+    Raises CannotOpen, and then nothing has changed.
+    """
+    if name not in [one.name for one in backup.listing(backups)]:
+        raise CannotOpen(f"cannot restore {name}: there is no such backup. riskd backup list names them.")
+    return restore(path, backups / name, now)
+
+
 def restore(path: Path, saved: Path, now: datetime) -> Opening:
     """Put a backup in the place of a closed store. Raises CannotOpen, and then nothing has changed.
 
@@ -173,7 +183,7 @@ def restore(path: Path, saved: Path, now: datetime) -> Opening:
         fault = str(error)
     if fault:
         raise CannotOpen(f"cannot restore {saved.name}: {fault}. riskd backup list names others.")
-    present = salvage(path)
+    present = salvage(path) if path.exists() else {}
     build(path, [*((table, present.get(table, Part())) for table in PRESENT), *salvage(saved).items()])
     aside = set_aside(path, now, "replaced")
     finish_rebuild(path)

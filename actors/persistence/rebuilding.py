@@ -75,6 +75,14 @@ def _until_damage(conn: sqlite3.Connection, table: str, order: str) -> Part:
     return Part(columns, tuple(found), True)
 
 
+def kept_meta(path: Path, key: str) -> bytes | None:
+    """One value of a store that nobody has open, as far as it can be read in whatever state it is."""
+    part = salvage(path).get("meta", Part()) if path.exists() else Part()
+    found = (row for row in part.rows if row[part.columns.index("key")] == key)
+    row = next(found, None)
+    return None if row is None else bytes(row[part.columns.index("body")])  # type: ignore[call-overload]
+
+
 def backed_up_lockouts(backups: Path) -> Part:
     """Those in force in the newest backup that can be read."""
     for path in backup.listing(backups):
@@ -102,11 +110,15 @@ def build(path: Path, parts: list[tuple[str, Part]]) -> None:
 
 
 def _refill(db: Database, table: str, part: Part) -> None:
-    names, places = ", ".join(part.columns), ", ".join("?" * len(part.columns))
+    known = {str(row[1]) for row in db.execute(f"PRAGMA table_info({table})")}
+    # A newer version's store may have more columns: what this one knows of a lockout still protects.
+    kept = [i for i, column in enumerate(part.columns) if column in known]
+    names, places = ", ".join(part.columns[i] for i in kept), ", ".join("?" * len(kept))
     with db.atomic():
         for row in part.rows:
+            values = [row[i] for i in kept]
             try:
-                db.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})", row)
+                db.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})", values)
             except (sqlite3.IntegrityError, sqlite3.OperationalError):
                 continue  # a row that the damage made unfit for its table
 

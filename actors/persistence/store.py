@@ -22,7 +22,7 @@ from . import history, keys, reading
 from .backlog import Backlog
 from .backup import BackupFailed, BackupRun, copy, listing
 from .connecting import is_damage
-from .opening import CannotOpen, Opening, open_database, restore
+from .opening import Opening, open_database, restore_named
 from .queries import (
     AuditQuery,
     DayReport,
@@ -260,12 +260,10 @@ class Store:
 
     def restore(self, name: str, now: datetime) -> Opening:
         """Put the backup of that name in the place of the store. Raises CannotOpen: then nothing changed."""
-        if name not in self.backup_names():
-            raise CannotOpen(f"cannot restore {name}: there is no such backup. riskd backup list names them.")
         with self._one:
             self.close()
             try:
-                restored = restore(self.path, self.backups / name, now)
+                restored = restore_named(self.path, self.backups, name, now)
             finally:
                 self._db, self.opening = open_database(self.path, self.backups, now)
                 self._file = _identity(self.path)

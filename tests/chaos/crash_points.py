@@ -127,9 +127,6 @@ def differences(case: Case, played: Played, expected: Outcome) -> Iterator[Diffe
     if played.outcome is None:
         yield Difference(name, played.failure)
         return
-    killed = played.starts > 1
-    if not killed:
-        yield Difference(name, "the daemon was not killed there: this proves nothing")
     for what, wanted in expected.items():
         found = played.outcome[what]
         if found != wanted:
@@ -152,7 +149,8 @@ def run(asked: Asked) -> Swept:
         assert expected is not None
         differs = list(differences(case, played, expected))
         found += differs
-        done[case.point] += 1
+        # A point that a run happens not to pass so often is no proof, and no difference.
+        done[case.point] += played.starts > 1
         wrong[case.point] += bool(differs)
     for name, differs in cut_everywhere(cradle(), asked.seed, CUTS):
         asked.say(name)

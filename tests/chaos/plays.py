@@ -110,10 +110,12 @@ def of_yesterday(guard: Mortal) -> None:
 
 def guarding(guard: Mortal) -> None:
     guard.keep()
-    guard.until(
-        lambda: (status := guard.status()).get("accounts") and status["link"]["state"] == "live",
-        "it guards",
-    )
+    guard.until(lambda: guards(guard.status()), "it guards")
+
+
+def guards(status: dict[str, Any]) -> bool:
+    """Live, with both accounts: what it shows then is read from the gateway."""
+    return len(status.get("accounts", ())) == 2 and status["link"]["state"] == "live"
 
 
 def order(guard: Mortal, contract: str, size: int) -> None:
@@ -145,9 +147,8 @@ def verified(guard: Mortal) -> bool:
 
 def left_behind(guard: Mortal) -> Outcome:
     """What gateway, store and people have of it at the end, without what may differ: times, ids of ours."""
-    accounts = {
-        one["name"]: one for one in guard.until(lambda: guard.status().get("accounts"), "what it shows")
-    }
+    guarding(guard)
+    accounts = {one["name"]: one for one in guard.until(lambda: guard.status().get("accounts"), "its end")}
     guard.stop()
     store = Store.open(guard.home.database, guard.now, guard.home.backups)
     try:

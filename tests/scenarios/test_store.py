@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.protocol import DoUnlock
+from supervisor.program import REPLACE_ME
+from supervisor.protocol import DoRestore, DoUnlock, Nothing
 from tests.scenarios.desk import A, Desk, chicago, desk
 
 LOSS = {"daily_realized_loss": {"mode": "armed", "limit": -500}}
@@ -124,6 +125,22 @@ def test_lockouts_that_cannot_be_read_leave_the_account_locked() -> None:
         assert "could not all be read" in lockout["reason"]
         again(at, lambda home: None)
         assert at.locked("store")["store"]["until"] == RESET
+
+
+def test_a_restored_backup_brings_back_the_past_and_keeps_what_locks() -> None:
+    with desk(LOSS) as at:
+        made = at.ask("backup.now", Nothing())["path"]
+        lose_the_day(at)
+
+        told = at.ask("backup.restore", DoRestore(made))
+
+        assert made in told["text"]
+        at.until(lambda: at.ended, "the daemon asks to be replaced")
+        assert at.ending is not None
+        assert at.ending.exit == REPLACE_ME
+        at.start()
+        at.locked("daily_realized_loss")
+        at.day("-600.00")
 
 
 @pytest.mark.parametrize("table", ["history", "fills", "days"])

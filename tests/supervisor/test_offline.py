@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,33 @@ import msgspec
 import pytest
 
 from actors.clock import ManualClock
-from actors.messages import HistoryKind, Record
+from actors.messages import (
+    AccountId,
+    HistoryKind,
+    LockKind,
+    Lockout,
+    Record,
+    StoreCommand,
+    StoreLockout,
+    StoreMeta,
+)
+from actors.persistence import keys
 from actors.persistence.store import Store
+from config.canonical import canonical
+from config.checks import settings_from
 from supervisor.home import Home
-from supervisor.offline import ANSWERS, replied
-from supervisor.protocol import COMMANDS, Access, AskHistory, Exit, Nothing, ask
+from supervisor.offline import ANSWERS, RESTORE, replied
+from supervisor.protocol import COMMANDS, Access, AskHistory, DoRestore, Exit, Nothing, ask
 from supervisor.records import HANDLERS
 from supervisor.roles import AdminSecret
 
 AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+WAITING = {
+    "version": 1,
+    "gateway": {"kind": "simulator"},
+    "accounts": "all",
+    "tamper": {"loosen_after": "1h"},
+}
 SECRET = "correct horse battery staple"
 
 
@@ -75,6 +95,65 @@ def test_backup_is_made_listed_and_audited(home: Home) -> None:
     assert told(home, "audit.show", AskHistory())["audit"][-1]["command"] == "backup.now"
 
 
+def lockout(rule: str) -> Lockout:
+    return Lockout(AccountId(1), rule, LockKind.MANUAL, AT, None, "enough", True, None, None)
+
+
+def changed(home: Home, *commands: StoreCommand) -> None:
+    store = Store.open(home.database, AT, home.backups)
+    store.apply(commands)
+    store.close()
+
+
+def broken(home: Home) -> None:
+    with home.database.open("r+b") as file:
+        file.write(b"\xff" * 64)
+
+
+def newer(home: Home) -> None:
+    with closing(sqlite3.connect(home.database)) as db, db:
+        db.execute("INSERT INTO _sqlite_migrations (migration_set, name) VALUES ('riskd', '9999_tomorrow')")
+        db.execute("ALTER TABLE lockouts ADD COLUMN mood TEXT")
+
+
+def gone(home: Home) -> None:
+    home.database.unlink()
+
+
+@pytest.mark.parametrize("state", [None, broken, newer, gone])
+def test_backup_is_restored_whatever_state_the_store_is_in(
+    home: Home, state: Callable[[Home], None] | None
+) -> None:
+    changed(home, StoreLockout(lockout("before")))
+    made = Path(told(home, "backup.now")["path"]).name
+    changed(home, StoreLockout(lockout("after")), Record("alert//2", HistoryKind.ALERT, AT, "A", {}))
+    if state is not None:
+        state(home)
+
+    answer = told(home, RESTORE, DoRestore(made))
+
+    assert "is restored" in answer["text"]
+    assert [line["id"] for line in told(home, "history", AskHistory(kind="alert"))["history"]] == ["alert//1"]
+    store = Store.open(home.database, AT, home.backups)
+    kept = {one.rule for one in store.live_lockouts()}
+    store.close()
+    assert "before" in kept
+    assert ("after" in kept) is (state in (None, newer)), "kept wherever it could be read"
+    assert told(home, "audit.show", AskHistory())["audit"][-1]["command"] == RESTORE
+
+
+def test_backup_of_another_name_is_refused(home: Home) -> None:
+    assert told(home, RESTORE, DoRestore("../riskd.db")) is Exit.FAILED
+
+
+def test_restore_waits_where_loosening_waits(home: Home) -> None:
+    made = Path(told(home, "backup.now")["path"]).name
+    settings = settings_from(WAITING)
+    changed(home, StoreMeta(keys.CONFIGURATION, canonical(settings)))
+
+    assert told(home, RESTORE, DoRestore(made)) is Exit.COOLING_OFF
+
+
 def test_admin_secret_is_asked_for_as_by_the_daemon(home: Home) -> None:
     AdminSecret(home.admin_secret).set(SECRET)
 
@@ -109,6 +188,6 @@ def test_home_without_a_store_and_commands_that_need_a_daemon_say_so(tmp_path: P
 def test_only_commands_that_the_daemon_answers_too_are_answered() -> None:
     from ops.offline import COMMANDS as POSSIBLE
 
-    assert set(ANSWERS) == POSSIBLE <= set(COMMANDS)
+    assert {*ANSWERS, RESTORE} == POSSIBLE <= set(COMMANDS)
     assert not set(ANSWERS) & set(HANDLERS.missing())
     assert {COMMANDS[name].access for name in ANSWERS} <= {Access.VIEWER, Access.ADMIN}
