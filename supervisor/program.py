@@ -24,6 +24,7 @@ from actors.logs import adopt, checkpoint, get_logger
 from actors.messages import (
     AccountReport,
     AccountsFound,
+    AccountSnapshot,
     Alert,
     DeadLetter,
     HistoryKind,
@@ -56,12 +57,14 @@ from supervisor.handle import DeadLetter as Letter
 from supervisor.home import Home
 from supervisor.hooks import SilentHooks
 from supervisor.inbox import Inbox
+from supervisor.silence import SILENT_S, Silence, in_session, listened
 from supervisor.tree import Parts, trunk
 from supervisor.winding_down import TERMINATED, wind_down
 
 log = get_logger("riskd.supervisor")
 
 BEAT_S = 0.05
+LISTEN_S = 1.0
 RETRY_GIVEN_UP_S = 60.0
 """A rule that was given up is tried again after this long; until then its account is locked."""
 RECORDS_WAIT_S = 20.0
@@ -90,6 +93,8 @@ type MakeGateway = Callable[[Settings, Clock], Callable[[], Gateway]]
 
 class Program(SilentHooks):
     """One guard. `run` returns when it has ended, with the reason."""
+
+    silent_after_s = SILENT_S
 
     def __init__(
         self,
@@ -133,6 +138,8 @@ class Program(SilentHooks):
         self._died_of: dict[str, str] = {}
         """Why an actor that is being replaced died."""
         self.actor_restarts = 0
+        self._silence: dict[str, Silence | None] = {}
+        self._listened = 0.0
         self._on_scan, self._on_phase, self._grace_s = on_scan, on_phase, grace_s
         self._claim = claim
         self._scanned = clock.mono()
@@ -260,7 +267,37 @@ class Program(SilentHooks):
             timers.tell_latest("beat", Beat())
             self._look_at_link()
             self._look_at_tries()
+            self._listen()
             await trio.sleep(BEAT_S)
+
+    def _listen(self) -> None:
+        """Once a second: whether an account that holds something has gone silent."""
+        now = Now(self.clock.wall(), self.clock.mono())
+        if now.mono - self._listened < LISTEN_S:
+            return
+        self._listened = now.mono
+        is_open = in_session(self.calendar, tuple(self.settings.sessions), now.wall)
+        link = self.board.read(("link",), LinkView)
+        quoted = 0.0 if link is None else link.last_quote_mono
+        for name, armed in self.armed.items():
+            tally = self.board.read(("tally", "account", name), Tally) or Tally()
+            snapshot = self.board.read(("snapshot", name), AccountSnapshot)
+            self._silence[name], silent = listened(
+                self._silence.get(name),
+                snapshot,
+                max(tally.heard.get("event", 0.0), quoted),
+                now.mono,
+                in_session=is_open,
+                after_s=self.silent_after_s,
+            )
+            if silent:
+                minutes = self.silent_after_s / 60
+                text = (
+                    f"nothing was heard of {name} for {minutes:.0f} minutes although it holds something and "
+                    "its market is open; it is read again. Compare with the broker's screen."
+                )
+                self.alert("warning", text, f"silent/{name}/{now.wall.isoformat()}", name)
+                self.address("connection").tell(ReadAccount(armed.guarded.id, "silence"))
 
     def _look_at_link(self) -> None:
         if self.ready or self._ending is not None:

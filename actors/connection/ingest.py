@@ -57,6 +57,7 @@ class Ingest:
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.last_event_mono = 0.0
+        self.last_quote_mono = 0.0
         self.accounts: dict[AccountId, AccountReport] = {}
         self._timers = timers
         self._sight = sight
@@ -199,6 +200,7 @@ class Ingest:
     # ------------------------------------------------------------ prices
 
     def priced(self, prices: Prices, mono: float) -> None:
+        self.last_quote_mono = mono
         contract = prices.contract
         quote = merged(self._quotes.get(contract), prices, mono)
         self._quotes[contract] = quote

@@ -14,6 +14,8 @@ import asyncio
 import contextlib
 import random
 
+import msgspec
+
 from actors.clock import Clock
 from actors.connection.calls import Calls
 from actors.connection.generation import Generation, GenerationEars
@@ -385,6 +387,7 @@ class Keeper:
             self._malformed,
             self._undocumented.view(),
         )
+        view = msgspec.structs.replace(view, last_quote_mono=self.ingest.last_quote_mono)
         self._outlets.board.post(("link",), view)
         self._outlets.board.post(("budget",), self.gateway.budget())
 

@@ -36,6 +36,8 @@ class LinkView(Struct, frozen=True, gc=False):
     guarded: tuple[AccountId, ...]
     undocumented: tuple[tuple[str, int, int], ...] = ()
     """Order fields with a number nobody documented, the number, and how many orders had it."""
+    last_quote_mono: float = 0.0
+    """Monotonic second of the market hub's last quote; 0 = none yet. Prices read by REST do not count."""
 
 
 class Link(Struct, frozen=True, gc=False):

@@ -54,6 +54,8 @@ SESSION = {
 class Guard(Program):
     """The program, but deaf to silence: the desk's clock jumps by hours, the pings of the hubs do not."""
 
+    silent_after_s = FOREVER_S
+
     def _options(self) -> Options:
         return dataclasses.replace(super()._options(), silent_after=FOREVER_S)
 
