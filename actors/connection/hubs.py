@@ -66,6 +66,7 @@ class HubPair:
         self._market_messages = 0
         self._closing = False
         self._denied = False
+        self._told_open = False
         self._dead: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._opened = [asyncio.Event(), asyncio.Event()]
         self._bind()
@@ -145,7 +146,8 @@ class HubPair:
     def _lose(self, why: str) -> None:
         if not self._closing and not self._dead.done():
             self._dead.set_result(why)
-            self._ears.lost(why)
+            if self._told_open:  # before, whoever opens it is told by an error
+                self._ears.lost(why)
 
     async def open(self) -> None:
         """Connect both and subscribe account changes. Raises Unauthorized or NoAnswer."""
@@ -154,6 +156,9 @@ class HubPair:
             self._task_of(hub).add_done_callback(self._ended(hub.hub_name))
         await self._until_open()
         await self._call(self._user, "SubscribeAccounts", [])
+        if self._dead.done():
+            raise NoAnswer(self._dead.result())
+        self._told_open = True
 
     def _task_of(self, hub: Hub) -> asyncio.Task[object]:
         name = f"hub:{hub.hub_name}"
@@ -162,6 +167,7 @@ class HubPair:
     async def _until_open(self) -> None:
         waits = [asyncio.create_task(each.wait()) for each in self._opened]
         both = asyncio.gather(*waits)
+        both.add_done_callback(lambda done: done.cancelled() or done.exception())  # given up, it is no matter
         try:
             ends: set[asyncio.Future[Any]] = {both, self._dead}
             await asyncio.wait(ends, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)

@@ -48,7 +48,8 @@ from actors.messages import (
     Notice,
 )
 
-BACK_OFF = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
+BACK_OFF = (0.0, 0.01, 0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before the next try, by failures in a row: a single one on the way back costs nothing."""
 SETTLED_AFTER = 2.0
 """A generation that lived this long was not one of a series of failures."""
 REST_FAILURES = 2
@@ -202,15 +203,11 @@ class Keeper:
         """One generation, from the login to the last read; raises where it cannot be."""
         try:
             await self.login.once()
-            await self._listing.read()
         except NoAnswer:
-            self._rest_failures = max(self._rest_failures, REST_FAILURES)
+            self._rest_is_lost()
             raise
-        self._rest_failures = 0
-        self._listing.tell()
         coming = Generation(self._generation.number + 1)
-        ears = GenerationEars(coming, self.ingest, self)
-        coming.hubs = await self.login.authorised(lambda: self.gateway.open_hubs(ears))
+        await self._open(coming)
         coming.began = self._clock.mono()
         self._coming = coming
         try:
@@ -226,6 +223,32 @@ class Keeper:
         self._publish()
         await old.close()
         self._log.info("gateway.link_up", generation=coming.number, state=self.roster.link.state)
+
+    async def _open(self, coming: Generation) -> None:
+        """Open the hubs while the accounts are listed; where one fails, neither is left."""
+        ears = GenerationEars(coming, self.ingest, self)
+        opening = asyncio.ensure_future(self.login.authorised(lambda: self.gateway.open_hubs(ears)))
+        try:
+            await self._list()
+            coming.hubs = await opening
+        finally:
+            if coming.hubs is None:
+                opening.cancel()
+                (left,) = await asyncio.gather(opening, return_exceptions=True)
+                if not isinstance(left, BaseException):
+                    await left.close()
+
+    async def _list(self) -> None:
+        try:
+            await self._listing.read()
+        except NoAnswer:
+            self._rest_is_lost()
+            raise
+        self._rest_failures = 0
+        self._listing.tell()
+
+    def _rest_is_lost(self) -> None:
+        self._rest_failures = max(self._rest_failures, REST_FAILURES)
 
     async def _read_all(self, generation: Generation) -> None:
         self.ingest.new_generation()
@@ -259,10 +282,13 @@ class Keeper:
         if not await generation.subscribe(account, self._clock.mono):
             self.lost()
             return
-        outcome = await self.reads.ask(account, f"generation {generation.number}", Kind.JOIN)
+        why = f"generation {generation.number}"
+        outcome = await self.reads.ask(account, why, Kind.JOIN)
         if isinstance(outcome, NoAnswer | Unauthorized):
             generation.end(f"cannot read account {account}: {outcome}")
             self.lost()
+        elif not isinstance(outcome, BrokerSnapshot):
+            self._rounds.read(account, why, Kind.JOIN, now=False)
 
     def _arrived(self, snapshot: BrokerSnapshot) -> None:
         self._last_read = snapshot.finished_mono

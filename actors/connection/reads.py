@@ -218,18 +218,24 @@ class Reads:
 
     async def _orders(self, account: AccountId, lane: Lane, whole: bool) -> tuple[Order, ...]:
         """The query that shows suspended orders; where it is refused, the search that does not."""
-        try:
-            orders = await self.gateway.orders(account, lane)
-        except (Refused, Unavailable):
-            return await self.gateway.open_orders(account, lane)
-        if not whole:
-            return orders
-        return merged(orders, await self.gateway.open_orders(account, lane))
+        asked = [self.gateway.orders(account, lane)]
+        if whole:
+            asked.append(self.gateway.open_orders(account, lane))
+        queried, *searched = await asyncio.gather(*asked, return_exceptions=True)
+        if isinstance(queried, Refused | Unavailable):
+            return _given(*searched) if searched else await self.gateway.open_orders(account, lane)
+        return merged(_given(queried), _given(*searched)) if searched else _given(queried)
 
     def _since(self, whole: bool) -> datetime:
         now = self.clock.wall()
         start = self.day_start(now)
         return start if whole else max(start, now - STEADY_FILLS_BACK)
+
+
+def _given[T](found: T | BaseException) -> T:
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _held(positions: tuple[PositionReport, ...]) -> dict[str, tuple[int, float]]:

@@ -17,7 +17,7 @@ from actors.connection.translate import Malformed
 from actors.logs import get_logger
 from actors.messages import AccountId, BrokerSnapshot, ContractId
 
-PAUSES = (0.0, 0.25, 0.5, 1.0, 2.0)
+PAUSES = (0.0, 0.02, 0.25, 0.5, 1.0, 2.0)
 """Seconds before each try of a read on demand."""
 WHOLE_EVERY = 60.0
 """Seconds between two steady reads of the whole trading day; the others read the last minutes."""
@@ -67,16 +67,17 @@ class Rounds:
         if guarded is not None and snapshot.fills_read:
             guarded.due = max(guarded.due, snapshot.finished_mono + self._every)
 
-    def read(self, account: AccountId, why: str, kind: Kind = Kind.ACCOUNT) -> None:
-        self._spawn(self._read(account, why, kind), f"read:{account}")
+    def read(self, account: AccountId, why: str, kind: Kind = Kind.ACCOUNT, *, now: bool = True) -> None:
+        """Read now, or (`now` False) after a first try that failed; in either case again where it fails."""
+        self._spawn(self._read(account, why, kind, PAUSES if now else PAUSES[1:]), f"read:{account}")
 
     def read_all(self, why: str) -> None:
         for guarded in self._roster.all():
             self.read(guarded.account, why)
 
-    async def _read(self, account: AccountId, why: str, kind: Kind) -> None:
+    async def _read(self, account: AccountId, why: str, kind: Kind, pauses: tuple[float, ...]) -> None:
         """Read on demand, a few times where no answer comes; after that the steady reads go on."""
-        for pause in PAUSES:
+        for pause in pauses:
             if pause:
                 await asyncio.sleep(pause)
             outcome = await self._reads.ask(account, why, kind)

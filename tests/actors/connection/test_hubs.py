@@ -105,9 +105,10 @@ def play[T](
     ],
 )
 def test_pair_opens_only_with_both_hubs(user: Any, market: Any, error: type[Exception]) -> None:
-    async def scene(pair: HubPair, *_: object) -> None:
+    async def scene(pair: HubPair, ears: Listener, *_: object) -> None:
         with pytest.raises(error):
             await pair.open()
+        assert ears.all("lost") == [], "whoever opens the pair is told by the error, and may try another"
 
     play(scene, user, market)
 
