@@ -3,6 +3,8 @@
 Every twice-written key, foreign tag and endless alias is noted, not only the first.
 """
 
+from typing import Any
+
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
@@ -34,6 +36,11 @@ def read_yaml(source: Source) -> Node | None:
     if root is None:
         return Node({}, Place(source.file, 1, 1))
     return _Reader(source).node(root, (), None, ())
+
+
+def plain_values(text: str) -> Any:
+    """The values of a text that `read_yaml` found no fault with, typed as YAML types them."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _syntax_hint(error: MarkedYAMLError) -> str:

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ops.cli.making import import_older, init
 from ops.cli.page import talk
 from ops.cli.place import Place, now
 from ops.cli.reading import Json
 from ops.cli.table import group
-from supervisor.protocol import AskConfig, DoCancelChange, Exit, Nothing, Refused
+from supervisor.protocol import AskConfig, DoCancelChange, Exit, Nothing
 
 config = group("Make, check, show and compare the configuration.")
 
@@ -120,6 +121,8 @@ def diff(ctx: typer.Context, json: Json = False) -> None:
         place.page.line(f"waits until {pending['effective_at']}: {pending['change']} ({pending['id']})")
     if not any(answer.get(part) for part in ("mistakes", "differences", "pending")):
         place.page.line("the file is what is in force")
+    if answer.get("mistakes"):
+        raise typer.Exit(Exit.BAD_CONFIG)
 
 
 @config.command()
@@ -129,37 +132,5 @@ def cancel(ctx: typer.Context, change: Annotated[str, typer.Argument(metavar="CH
     ctx.obj.page.line(str(answer.get("text") or f"{change} is withdrawn"))
 
 
-@config.command()
-def init(
-    ctx: typer.Context,
-    example: Annotated[
-        str, typer.Option("--example", metavar="NAME", help="practice, evaluation, funded, several-accounts")
-    ] = "practice",
-    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
-) -> None:
-    """Write a first configuration into the home."""
-    place: Place = ctx.obj
-    target = place.files[0]
-    if target.exists() and not force:
-        raise Refused(Exit.FAILED, f"cannot write {target}: it exists", "--force replaces it")
-    text = example_text(example)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, "utf-8")
-    except OSError as error:
-        raise Refused(Exit.FAILED, f"cannot write {target}: {error.strerror}") from None
-    place.page.line(f"wrote {target}")
-    talk("put your login and accounts into it, then: riskd config check, riskd up")
-
-
-def example_text(name: str) -> str:
-    """One of the shipped configurations; raises Refused for a name that is none."""
-    from importlib.resources import files
-
-    folder = files("config") / "examples"
-    names = sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
-    if name not in names:
-        raise Refused(Exit.USAGE, f"cannot write {name!r}: no such example", ", ".join(names))
-    return (folder / f"{name}.yaml").read_text("utf-8")
+config.command("init")(init)
+config.command("import")(import_older)
