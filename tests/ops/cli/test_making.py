@@ -22,7 +22,7 @@ OLDER = Path(__file__).parents[2] / "config" / "older"
 def test_init_from_options_keeps_the_key_in_a_file_that_nobody_else_reads(
     riskd: Riskd, home: Home, tmp_path: Path
 ) -> None:
-    """Given a key in a file, when init is told everything, then the result has no mistake and no key in it."""
+    """Given a key in a file, when init is told everything, then the result has no mistake and no key."""
     given = tmp_path / "given"
     given.write_text("very-secret-key\n")
     told = ("--username", "anna", "--account", "PRAC-1", "--account", "1002", "--example", "funded")
