@@ -35,6 +35,7 @@ class Hands:
         self._ask, self._control, self._gateway = ask, control, gateway
         self._same_watchdog: Sequence[str] | None = None
         self._environment = dict(os.environ)
+        self._unit: subprocess.Popen[bytes] | None = None
 
     def remember(self, environment: dict[str, str]) -> None:
         """How the guard was started, for the one who starts it again when both of its processes are gone."""
@@ -143,11 +144,15 @@ class Hands:
 
     def stand_in(self) -> subprocess.Popen[bytes] | None:
         """Be the service unit: start the watchdog, where neither it nor the daemon is left."""
-        if self._same_watchdog is None or recorded(self.home.watchdog) or recorded(self.home.daemon):
+        is_coming = self._unit is not None and self._unit.poll() is None
+        if is_coming or recorded(self.home.watchdog) or recorded(self.home.daemon):
+            return None
+        if self._same_watchdog is None:
             return None
         own = [word for word in self._same_watchdog[4:] if word != "--restarted"]
         command = [sys.executable, "-P", "-m", "ops.watchdog", "--restarted", *own]
-        return spawn(command, self.home, self.home.watchdog_out, inherited(self._environment))
+        self._unit = spawn(command, self.home, self.home.watchdog_out, inherited(self._environment))
+        return self._unit
 
     def _paused(self, pid: int | None, for_s: float) -> bool:
         if pid is None:

@@ -16,7 +16,6 @@ from ops.chaos.hands import Ask, Control, Hands
 from ops.chaos.trader import Trader
 from ops.chaos.truth import Seen, differences
 from supervisor.home import Home
-from supervisor.identity import recorded
 from supervisor.protocol import AskHistory, DoChaos, Nothing, OfAccounts, Refused
 
 GUARDS_S = 60.0
@@ -72,7 +71,6 @@ class Nemesis:
         say: Say,
     ) -> None:
         self._ask, self._say, self._control = ask, say, control
-        self._home = home
         self._hands = Hands(home, ask, control, gateway)
         self._hands.remember(environment)
         self._trader = None if control is None else Trader(control, self.status)
@@ -136,16 +134,22 @@ class Nemesis:
             self._reached["watchdog died while a breach was being answered"] += 1
 
     def _rest(self, seconds: float) -> None:
-        """A pause, in which a guard that fell into safe mode is taken out of it again."""
+        """A pause, in which somebody does what is not the guard's own to do."""
         until = time.monotonic() + seconds
         while True:
-            status = self.status()
-            if status is not None and status["state"] == "safe_mode":
-                self._done["safe mode left"] += 1
-                self._restart()
+            self._look_after()
             if (left := until - time.monotonic()) <= 0:
                 return
             time.sleep(min(left, LOOK_S))
+
+    def _look_after(self) -> None:
+        """Be the service unit where both processes are gone, and the operator where it is in safe mode."""
+        if self._hands.stand_in() is not None:
+            self._done["started by the unit"] += 1
+        status = self.status()
+        if status is not None and status["state"] == "safe_mode":
+            self._done["safe mode left"] += 1
+            self._restart()
 
     def _restart(self) -> None:
         try:
@@ -179,10 +183,7 @@ class Nemesis:
             status = self.status()
             if status is not None and status["state"] in ("guarding", "locked"):
                 return True
-            if status is not None and status["state"] == "safe_mode":
-                self._restart()
-            if recorded(self._home.watchdog) is None and recorded(self._home.daemon) is None:
-                self._hands.stand_in()
+            self._look_after()
             time.sleep(LOOK_S)
         return False
 

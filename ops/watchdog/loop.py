@@ -133,6 +133,24 @@ class Watchdog:
                 return begin(self._clock.mono(), Adopted(beat, said.restart, said.safe_mode))
         return begin(self._clock.mono(), restarted=self._restarted)
 
+    def _adopts_running(self) -> bool:
+        """Where a daemon runs that is not ours, a second one would only be refused: it is ours from now on.
+
+        Its watchdog died while it was starting and had not yet written down who it is.
+        """
+        found = recorded(self._home.daemon)
+        if found is None or (self._process is not None and found == self._process.identity):
+            return False
+        try:
+            adopted = Process(found)
+        except ProcessLookupError:
+            return False
+        if self._process is not None:
+            self._process.close()
+        self._process = adopted
+        self._say("watchdog.adopted", pid=found.pid)
+        return True
+
     def _said_of_itself(self) -> Found:
         with suppress(OSError, msgspec.DecodeError):
             return msgspec.json.decode(self._home.daemon.read_bytes(), type=Found)
@@ -213,6 +231,8 @@ class Watchdog:
         return ""
 
     def _start(self, step: Start) -> None:
+        if self._adopts_running():
+            return
         before = self._process
         self._memory_mb, self._memory_at = 0.0, self._clock.mono()
         child = self._starter.start(step)

@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+import filelock
 import msgspec
 
 from actors.clock import SystemClock
@@ -50,6 +51,15 @@ def daemon(home: Home, mode: str) -> int:
         return 1
     if mode == "crash":
         return 3
+    if mode == "slow":
+        held = filelock.FileLock(home.lock)
+        try:
+            held.acquire(timeout=0)
+        except filelock.Timeout:
+            return 1
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            time.sleep(0.05)
     me = identity_of(os.getpid())
     assert me is not None
     home.daemon.write_bytes(msgspec.json.encode(me))
@@ -107,7 +117,8 @@ def main() -> int:
         process.HAS_PIDFD = False
     waits = (sys.executable, __file__, "standby", "--home", folder, mode)
     how = Launch((sys.executable, __file__), ("daemon", "--home", folder, mode), waits)
-    return Watchdog(home, how, LIMITS, SystemClock()).run()
+    restarted = "RISKD_TEST_RESTARTED" in os.environ
+    return Watchdog(home, how, LIMITS, SystemClock(), restarted=restarted).run()
 
 
 if __name__ == "__main__":

@@ -274,6 +274,23 @@ def test_killed_watchdog_leaves_the_daemon_and_the_next_one_adopts_it(guard: Gua
     assert len(guard.starts()) == 2
 
 
+def test_daemon_that_was_starting_when_its_watchdog_died_is_adopted_in_place_of_a_second_one(
+    guard: Guard,
+) -> None:
+    guard.start("slow")
+    until(lambda: len(guard.starts()) == 1)
+    first = int(guard.starts()[0]["pid"])
+    guard.watchdog.kill()
+    guard.watchdog.wait(10)
+
+    guard.start("slow", RISKD_TEST_RESTARTED="1")  # its daemon finds the home taken, and ends
+    until(lambda: bool(guard.said("watchdog.adopted")))
+
+    assert guard.said("watchdog.adopted")[0]["pid"] == first
+    os.kill(first, signal.SIGKILL)
+    until(lambda: (found := recorded(guard.home.daemon)) is not None and found.pid != first)
+
+
 def test_identity_tells_a_process_from_a_later_one_with_its_pid(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
