@@ -290,6 +290,8 @@ class CloseSent(Struct, frozen=True, gc=False, tag=True):
     """Contracts asked to be closed, with the sign of the position."""
     cause: OwnClose
     mono: float
+    until: datetime | None = None
+    """Told again after a restart: it was over by this instant, so no fill stamped later is its own."""
 
 
 class CloseVerified(Struct, frozen=True, gc=False, tag=True):

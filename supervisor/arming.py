@@ -26,7 +26,7 @@ from actors.rules.selftest import self_test
 from actors.timers.actor import Guard, Subscribe
 from config.settings import Settings
 from supervisor.doubts import doubted, keep_witness
-from supervisor.driver import Supervisor, outcome
+from supervisor.driver import Supervisor, answer
 from supervisor.tree import ACCOUNTS, Guarded, Parts, branch
 
 log = get_logger("riskd.arming")
@@ -103,14 +103,14 @@ async def arm(parts: Parts, supervisor: Supervisor, report: AccountReport) -> Ar
     persistence = supervisor.handle("persistence")
     doubt = await doubted(parts, supervisor, report)
     day_start = parts.calendar.previous_reset(parts.clock.wall())
-    recovered = await outcome(persistence.ask(RecoverAccount(report.id, day_start), ASK_S))
-    records = await outcome(persistence.ask(ContractsQuery(), ASK_S))
+    recovered = await answer(persistence, RecoverAccount(report.id, day_start), ASK_S)
+    records = await answer(persistence, ContractsQuery(), ASK_S)
     assert isinstance(recovered, Recovered)
     if doubt is not None:
         recovered = msgspec.structs.replace(recovered, lockouts=(*recovered.lockouts, doubt))
     assert isinstance(records, tuple)
     today = HistoryQuery(since=day_start, account=report.name, limit=DAY_LINES, kinds=KINDS)
-    lines = await outcome(persistence.ask(today, ASK_S))
+    lines = await answer(persistence, today, ASK_S)
     assert isinstance(lines, tuple)
     counts = parts.board.shared(("counts", report.name), Counts, Counts)
     counts.recall(parts.calendar.trading_day(parts.clock.wall()), report.name, lines)

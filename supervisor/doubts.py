@@ -16,7 +16,7 @@ from actors.logs import get_logger
 from actors.messages import AccountReport, LockKind, Lockout, StoreMeta
 from actors.persistence import keys, witness
 from actors.persistence.queries import AskWitness, Doubt, KeepWitness, ReadMeta
-from supervisor.driver import Supervisor, outcome
+from supervisor.driver import Supervisor, answer
 from supervisor.tree import Parts
 
 log = get_logger("riskd.arming")
@@ -55,7 +55,7 @@ def keep_witness(parts: Parts, supervisor: Supervisor, report: AccountReport) ->
 
 
 async def _kept(supervisor: Supervisor, key: str) -> Doubt | None:
-    body = await outcome(supervisor.handle("persistence").ask(ReadMeta(key), ASK_S))
+    body = await answer(supervisor.handle("persistence"), ReadMeta(key), ASK_S)
     return msgspec.json.decode(body, type=Doubt) if isinstance(body, bytes) and body else None
 
 
@@ -77,7 +77,7 @@ async def _unwitnessed(parts: Parts, supervisor: Supervisor, report: AccountRepo
     if seen is None:
         return None
     ask = AskWitness(seen.store, seen.head)
-    if await outcome(supervisor.handle("persistence").ask(ask, ASK_S)):
+    if await answer(supervisor.handle("persistence"), ask, ASK_S):
         return None
     saw = f"its witness saw at {seen.at:%Y-%m-%d %H:%M} UTC"
     return Doubt(now, f"the home was lost, or is older than what {saw}")

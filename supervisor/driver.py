@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import msgspec
 import trio
@@ -62,6 +63,10 @@ class Refused(Exception):
         detail = "" if answer.reason is None else f" ({answer.reason.describe()})"
         super().__init__(f"cannot do that to {answer.id}: {answer.refused}{detail}")
         self.answer = answer
+
+
+class Unanswered(Exception):
+    """Who was asked died over it or said nothing in time; asked again, the next incarnation may answer."""
 
 
 class Supervisor(Threads):
@@ -331,11 +336,25 @@ class Supervisor(Threads):
 
 async def outcome[T](future: concurrent.futures.Future[T]) -> T:
     """Wait from trio for an ask or a request: `await outcome(handle.ask(message, 2.0))`."""
+    await _settled(future)
+    return future.result()
+
+
+async def answer(handle: Handle, message: object, timeout_s: float) -> object:
+    """Ask and wait; raises Unanswered, whatever the actor died of over it."""
+    future = handle.ask(message, timeout_s)
+    await _settled(future)
+    error = future.exception()
+    if error is not None:
+        raise Unanswered(f"{handle.id} did not answer: {type(error).__name__}") from error
+    return future.result()
+
+
+async def _settled(future: concurrent.futures.Future[object] | concurrent.futures.Future[Any]) -> None:
     done = trio.Event()
     token = trio.lowlevel.current_trio_token()
     future.add_done_callback(partial(set_from_anywhere, token, done))
     await done.wait()
-    return future.result()
 
 
 def set_from_anywhere(token: trio.lowlevel.TrioToken, done: trio.Event, _future: object) -> None:

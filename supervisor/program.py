@@ -50,8 +50,18 @@ from actors.worker import Address
 from config.pending import Standing
 from config.settings import Settings
 from supervisor.answers import Latency, Percentiles, Reason
-from supervisor.arming import DIRECTORY, Armed, Directory, Unguardable, arm, choose, introduce, roots_of
-from supervisor.driver import Refused, StartFailed, Supervisor
+from supervisor.arming import (
+    DIRECTORY,
+    Armed,
+    Directory,
+    Unguardable,
+    arm,
+    choose,
+    introduce,
+    roots_of,
+)
+from supervisor.child_spec import SupervisorSpec
+from supervisor.driver import Refused, StartFailed, Supervisor, Unanswered
 from supervisor.events import Report
 from supervisor.handle import DeadLetter as Letter
 from supervisor.home import Home
@@ -69,6 +79,7 @@ RETRY_GIVEN_UP_S = 60.0
 """A rule that was given up is tried again after this long; until then its account is locked."""
 RECORDS_WAIT_S = 20.0
 """How long arming waits for the contract records of configured roots before it goes on without."""
+ARM_PAUSES_S = (0.1, 1.0, 5.0)
 
 
 class Ending(Struct, frozen=True):
@@ -154,9 +165,8 @@ class Program(SilentHooks):
         self._rules_told = False
         self._introduced: set[str] = set()
         self._nursery: trio.Nursery | None = None
-        self.supervisor = Supervisor(trunk(lambda: self.parts), clock, self)
-        gateway = make_gateway(settings, self.clock)
-        self.loop = GatewayLoop(gateway, self._options(), self._outlets(), self.clock)
+        self.supervisor = self._supervise(trunk(lambda: self.parts), clock)
+        self.loop = self._keep_gateway(make_gateway(settings, self.clock))
         self.parts = Parts(
             settings,
             self.calendar,
@@ -175,6 +185,12 @@ class Program(SilentHooks):
             targets,
             safe_mode,
         )
+
+    def _supervise(self, root: SupervisorSpec, clock: Clock) -> Supervisor:
+        return Supervisor(root, clock, self)
+
+    def _keep_gateway(self, make: Callable[[], Gateway]) -> GatewayLoop:
+        return GatewayLoop(make, self._options(), self._outlets(), self.clock)
 
     def _options(self) -> Options:
         gateway = self.settings.gateway
@@ -446,7 +462,9 @@ class Program(SilentHooks):
 
     async def _arm_one(self, account: AccountReport) -> None:
         self._phase(f"arming {account.name}")
-        armed = await arm(self.parts, self.supervisor, account)
+        armed = await self._armed_at_last(account)
+        if armed is None:
+            return
         self.armed[account.name] = armed
         if armed.failed and self.first_start and not self.ready:
             texts = "; ".join(f"{rule}: {why}" for rule, why in armed.failed.items())
@@ -456,6 +474,17 @@ class Program(SilentHooks):
         self._forgive(armed)
         for rule, why in armed.failed.items():
             self.alert("critical", f"rule {rule} is not guarding {account.name}: {why}", f"unarmed/{rule}")
+
+    async def _armed_at_last(self, account: AccountReport) -> Armed | None:
+        """An actor that fails to start takes its account's start down: tried again, then by a new process."""
+        for pause in ARM_PAUSES_S:
+            try:
+                return await arm(self.parts, self.supervisor, account)
+            except (Refused, Unanswered) as error:
+                log.error("program.not_armed", account=account.name, why=str(error))
+                await trio.sleep(pause)
+        self.end(Ending(REPLACE_ME, f"{account.name} could not be armed", "see riskd logs"))
+        return None
 
     def _forgive(self, armed: Armed) -> None:
         """Rules that were given up in an earlier life run again, or are not wanted any more: nobody else

@@ -112,17 +112,21 @@ class Threads:
     def _address(self, spec: ChildSpec) -> Handle:
         handle = self.handles.get(spec.id)
         if handle is None:
-            handle = self.handles[spec.id] = Handle(
-                spec.id,
-                self.clock,
-                dead_letters=self.dead_letters,
-                on_refused=lambda name, message: self.later(self.hooks.refused, name, message),
-                on_ask=self.asks.append,
-                on_beat=self.scan.watch_beat,
-            )
+            handle = self.handles[spec.id] = self.new_handle(spec.id)
             self.scan.watch(self.handles.values())
         handle.limit, handle.max_attempts = spec.mailbox_limit, spec.max_attempts
         return handle
+
+    def new_handle(self, name: str) -> Handle:
+        """An address nobody serves yet."""
+        return Handle(
+            name,
+            self.clock,
+            dead_letters=self.dead_letters,
+            on_refused=lambda name, message: self.later(self.hooks.refused, name, message),
+            on_ask=self.asks.append,
+            on_beat=self.scan.watch_beat,
+        )
 
     def _drop(self, name: str) -> None:
         handle = self.handles.pop(name, None)

@@ -13,6 +13,7 @@ Each actor has its own crash budget (5 in 30 s); persistence and connection only
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,6 +73,8 @@ class Parts:
     """What people were told before, and what was on its way to them."""
     targets: tuple[Target, ...] = ()
     safe_mode: bool = False
+    pause: Callable[[float], None] = time.sleep
+    """How persistence waits for rows that belong together; seconds."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ def branch(parts: Parts, guarded: Guarded) -> SupervisorSpec:
 
 
 def _persistence(parts: Parts, kept: object) -> Actor:
-    return PersistenceActor(kept, parts.store, parts.clock, parts.board, parts.address("notices"))
+    notices = parts.address("notices")
+    return PersistenceActor(kept, parts.store, parts.clock, parts.board, notices, parts.pause)
 
 
 def _timers(parts: Parts, kept: object) -> Actor:

@@ -78,12 +78,11 @@ def apply(state: AccountState, event: AccountEvent, days: Days, now: Now) -> Ste
             new = msgspec.structs.replace(state, ledger=books.rebase(state.ledger, event.at))
             return Step(new, frozenset({Wake.RESET, Wake.FILL, Wake.PRICE}), "reset", event.at)
         case CloseSent():
-            pending = PendingClose(event.size, event.cause)
-            return Step(
-                msgspec.structs.replace(state, own={**state.own, event.contract: pending}), NOTHING, ""
-            )
+            pending = PendingClose(event.size, event.cause, event.until)
+            own = {**state.own, (event.contract, event.size > 0): pending}
+            return Step(msgspec.structs.replace(state, own=own), NOTHING, "")
         case CloseVerified():
-            own = {c: p for c, p in state.own.items() if c != event.contract}
+            own = {of: pending for of, pending in state.own.items() if of[0] != event.contract}
             return Step(msgspec.structs.replace(state, own=own), NOTHING, "")
         case _:
             assert_never(event)

@@ -52,15 +52,17 @@ def on_grid(record: Contract | None, price: float) -> int | None:
 
 def _ownership(
     state: AccountState, fill: Fill, closed: int
-) -> tuple[OwnClose, dict[ContractId, PendingClose]]:
+) -> tuple[OwnClose, dict[tuple[ContractId, bool], PendingClose]]:
     remembered = state.own_fills.get(fill.id)
-    pending = state.own.get(fill.contract)
-    if pending is None or closed == 0 or (pending.size > 0) == (fill.size > 0):
+    key = fill.contract, fill.size < 0
+    pending = state.own.get(key)
+    late = pending is not None and pending.until is not None and fill.at > pending.until
+    if pending is None or closed == 0 or late or remembered is OwnClose.NO:
         return remembered or OwnClose.NO, state.own
     left = abs(pending.size) - closed
-    own = {c: p for c, p in state.own.items() if c != fill.contract}
+    own = {of: each for of, each in state.own.items() if of != key}
     if left > 0:
-        own[fill.contract] = PendingClose(left if pending.size > 0 else -left, pending.cause)
+        own[key] = msgspec.structs.replace(pending, size=left if pending.size > 0 else -left)
     return remembered or pending.cause, own
 
 

@@ -108,6 +108,8 @@ class PendingClose(Struct, frozen=True, gc=False):
 
     size: int
     cause: OwnClose
+    until: datetime | None = None
+    """A fill stamped later is not its own."""
 
 
 class AccountState(Struct, frozen=True, gc=False):
@@ -129,7 +131,8 @@ class AccountState(Struct, frozen=True, gc=False):
     """The last orders that became final, oldest first; set apart, for every event looks at `orders`."""
     filling: dict[OrderId, Filling] = {}
     disputes: dict[ContractId, Dispute] = {}
-    own: dict[ContractId, PendingClose] = {}
+    own: dict[tuple[ContractId, bool], PendingClose] = {}
+    """Closes of ours whose fills are still to come, by contract and whether they close a long position."""
     own_fills: dict[FillId, OwnClose] = {}
     """Fills of the day that the store already had, and whose close each was."""
     stored: dict[FillId, Fill] = {}

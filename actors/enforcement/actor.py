@@ -218,8 +218,11 @@ class EnforcementActor(Actor):
             if call.kind in CLOSES and call.contract in closes:
                 # Its fills wake the account, and come behind this.
                 self.leave(self._to.account, closes.pop(call.contract))
+        again = {message.contract for message in told if isinstance(message, CloseSent)}
         for message in told:
-            if isinstance(message, CloseVerified) or message.contract in closes:
+            # That an older close is over must not be heard after a newer one was announced.
+            over = isinstance(message, CloseVerified) and message.contract not in again
+            if over or message.contract in closes:
                 self.send(self._to.account, message)
 
     def _answer(self, done: Done) -> None:

@@ -67,6 +67,8 @@ def _say(turn: Turn, what: str) -> None:
 def _new_fills(turn: Turn, snapshot: AccountSnapshot) -> Iterable[BookedFill]:
     """Fills not seen before; after a restart those since the account was locked."""
     before = turn.plan.snapshot
+    if before is not None and before.read_mono <= 0:
+        before = None  # reborn: what it showed was nothing yet
     if before is not None and (before is snapshot or before.fills is snapshot.fills):
         return ()
     since = min(one.since for one in turn.lockouts.in_force)

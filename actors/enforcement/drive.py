@@ -98,6 +98,8 @@ def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, r
     contract, size = need.contract, need.size
     before = turn.pursuits.get(contract)
     failures, alerted, whole = sent_again(before, size, todo.kind, snapshot)
+    if before is not None:
+        turn.close_over(before)
     call = turn.call(receipt, todo.kind, contract, size=todo.size)
     pursuit = Pursuit(
         call,
@@ -284,6 +286,7 @@ def _end_pursuit(turn: Turn, snapshot: AccountSnapshot, key: str, pursuit: Pursu
 def _drop(turn: Turn, key: str, pursuit: Pursuit) -> None:
     del turn.pursuits[key]
     if pursuit.call.kind in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE):
+        turn.close_over(pursuit)
         turn.after.append(TellAccount(CloseVerified(pursuit.call.contract)))
 
 

@@ -27,6 +27,7 @@ from actors.messages import (
     OrderGone,
     OrderId,
     Outcome,
+    OwnClose,
     StopAt,
     TargetAt,
 )
@@ -136,6 +137,16 @@ class ClosedReceipt(Struct, frozen=True, gc=False):
     verified_ms: float | None
 
 
+class Shut(Struct, frozen=True, gc=False):
+    """A close of ours that is over; its fill may not be stored yet."""
+
+    contract: ContractId
+    size: int
+    """Contracts asked to be closed, with the sign of the position."""
+    cause: OwnClose
+    until: datetime
+
+
 class Memory(Struct, frozen=True, gc=False):
     """Everything that a restart must know."""
 
@@ -163,6 +174,8 @@ class Memory(Struct, frozen=True, gc=False):
     """Orders placed by trade management."""
     closed: tuple[ClosedReceipt, ...] = ()
     """Receipts closed within the last minute."""
+    shut: tuple[Shut, ...] = ()
+    """Closes of the last minute that are over: whose close a fill was is stored with the fill, not before."""
 
 
 def encode(memory: Memory) -> bytes:

@@ -6,7 +6,7 @@ driven until a read of the account shows it. Twenty verdicts while a close is ou
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -19,6 +19,7 @@ from actors.messages import (
     Called,
     CallKind,
     CloseSent,
+    ContractId,
     DayReset,
     FlattenByHand,
     LockByHand,
@@ -151,7 +152,7 @@ def restore(memory: Memory, stored: tuple[Lockout, ...], now: Now, off: Collecti
     turn.after.extend(LockoutOver(over, lockout) for over, lockout in late)
     for rule in off:
         switched_off(turn, rule)
-    _tell_all(turn)
+    _tell_all(turn, ended=True)
     return msgspec.structs.replace(turn.done(), changed=True)
 
 
@@ -215,15 +216,28 @@ def _demands_of(receipt: OpenReceipt) -> list[DemandRaised]:
     ]
 
 
-def _tell_all(turn: Turn) -> None:
-    """Tell the account of our closes and the store of everything in force; both take it twice."""
-    now = turn.now
+def _closes(turn: Turn, *, ended: bool) -> Iterable[CloseSent]:
+    """Our closes whose fills may still come; with `ended` also those over, whose fills may not be stored."""
+    told = dict[tuple[ContractId, bool], CloseSent]()
+    for shut in turn.shut if ended else ():
+        key = shut.contract, shut.size > 0
+        size = shut.size + (told[key].size if key in told else 0)
+        told[key] = CloseSent(shut.contract, size, shut.cause, turn.now.mono, shut.until)
     cause = OwnClose.LOCKOUT if turn.lockouts.locked else OwnClose.REDUCE
     for pursuit in turn.pursuits.values():
         call = pursuit.call
         if call.kind in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE):
             size = call.size if pursuit.before > 0 else -call.size
-            turn.after.append(TellAccount(CloseSent(call.contract, size, cause, now.mono)))
+            key = call.contract, size > 0
+            size += told[key].size if key in told else 0
+            told[key] = CloseSent(call.contract, size, cause, turn.now.mono)
+    return told.values()
+
+
+def _tell_all(turn: Turn, *, ended: bool = False) -> None:
+    """Tell the account of our closes and the store of everything in force; both take it twice."""
+    now = turn.now
+    turn.after.extend(TellAccount(close) for close in _closes(turn, ended=ended))
     turn.after.extend(LockoutSet(one, now.wall, False, again=True) for one in turn.lockouts.in_force)
     for done in turn.closed:
         turn.after.extend(BreachSeen(breach, Mode.ARMED) for breach in done.receipt.seen)

@@ -27,6 +27,7 @@ from actors.messages import (
     Now,
     OrderId,
     OrderType,
+    OwnClose,
     Receipt,
 )
 from actors.rules.protection import OWN_TAG
@@ -34,7 +35,7 @@ from actors.rules.protection import OWN_TAG
 from . import lockouts as locks
 from .effects import Effect, LockoutOver, LockoutSet, Notify, ReceiptChanged
 from .lockouts import Over
-from .memory import ACCOUNT, ClosedReceipt, Memory, OpenReceipt
+from .memory import ACCOUNT, ClosedReceipt, Memory, OpenReceipt, Pursuit, Shut
 from .receipts import closed
 
 RECEIPTS_SHOWN = 20
@@ -93,7 +94,7 @@ class Turn:
         self.attempts = memory.attempts
         self.counted, self.known, self.ours = memory.counted, memory.known, memory.ours
         self.number = memory.number
-        self.closed = memory.closed
+        self.closed, self.shut = memory.closed, memory.shut
         self.snapshot = plan.snapshot
         self.heard = plan.heard
         self.read_asked = plan.read_asked
@@ -119,6 +120,7 @@ class Turn:
             self.known,
             self.ours,
             self.closed,
+            self.shut,
         )
         changed = memory != old
         if changed and self.closed:
@@ -284,6 +286,17 @@ class Turn:
         told = ClosedReceipt(receipt, self.now.wall, changed.verified_at, changed.verified_ms)
         self.closed = (*self.closed, told)
         self.shown = (*self.shown, closed(changed, self.plan.memory.account))[-RECEIPTS_SHOWN:]
+
+    def close_over(self, pursuit: Pursuit) -> None:
+        """A close of ours has taken effect, or another takes its place: its fill may not be stored yet."""
+        call = pursuit.call
+        cause = OwnClose.LOCKOUT if self.lockouts.locked else OwnClose.REDUCE
+        size = call.size if pursuit.before >= 0 else -call.size
+        shut = Shut(call.contract, size, cause, self.now.wall)
+        self.shut = (*(one for one in self.shut if one.until > self._lately()), shut)
+
+    def _lately(self) -> datetime:
+        return self.now.wall - CLOSED_FOR
 
     # -------------------------------------------------------------------------- people
 

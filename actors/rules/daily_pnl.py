@@ -150,7 +150,8 @@ class DailyPnl(Machine[Episodes]):
     ) -> dict[str, Breach]:
         """The breach that is true now, under the name of how it began."""
         now_over = next((crossing for crossing in crossings if crossing.lasts), None)
-        if PRICE in state.open and (now_over or snapshot.suspended or self._open_is_over(snapshot)):
+        unclear = snapshot.suspended or (self._open_counts and bool(snapshot.unmeasured))
+        if PRICE in state.open and (now_over or unclear or self._open_is_over(snapshot)):
             return {PRICE: state.open[PRICE]}
         if now_over is not None:
             breach = self._closed_breach(now_over, snapshot)

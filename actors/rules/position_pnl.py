@@ -117,7 +117,8 @@ class PositionPnl(Machine[Episodes]):
             return {} if known is None else {ACCOUNT: known}
         worth = self.side.sum(snapshot)
         if not self.side.beyond(worth, self._limit):
-            return {}
+            # A sum without what cannot be measured does not say that it is over.
+            return {ACCOUNT: known} if known is not None and snapshot.unmeasured else {}
         marks = marks_text(self.side, snapshot.positions)
         return {ACCOUNT: self._breach(None, worth, marks, snapshot, snapshot.positions)}
 

@@ -252,7 +252,26 @@ def test_close_of_ours_claims_no_fill_that_opens_and_none_of_another_contract() 
     state = start(opened, CloseSent(MNQ.id, 3, OwnClose.LOCKOUT, MONO), more, *elsewhere)
 
     assert {booked.own for booked in state.ledger.booked} == {OwnClose.NO}
-    assert state.own[MNQ.id].size == 3
+    assert state.own[MNQ.id, True].size == 3
+
+
+def test_close_that_was_over_claims_no_fill_stamped_later() -> None:
+    opened, *closing = fills(2, -1, -1)
+    over = closing[0].fill.at
+    late = changed(closing[1], at=over + timedelta(seconds=5))
+
+    state = start(opened, CloseSent(MNQ.id, 2, OwnClose.LOCKOUT, MONO, over), closing[0], late)
+
+    assert [booked.own for booked in state.ledger.booked[1:]] == [OwnClose.LOCKOUT, OwnClose.NO]
+
+
+def test_fill_known_as_the_traders_uses_up_no_close_of_ours() -> None:
+    opened, theirs, ours = fills(2, -1, -1)
+    state = msgspec.structs.replace(start(opened), own_fills={theirs.fill.id: OwnClose.NO})
+
+    state = after(state, CloseSent(MNQ.id, 1, OwnClose.REDUCE, MONO), theirs, ours)
+
+    assert [booked.own for booked in state.ledger.booked[1:]] == [OwnClose.NO, OwnClose.REDUCE]
 
 
 def test_what_the_store_knew_of_a_fills_owner_is_believed() -> None:

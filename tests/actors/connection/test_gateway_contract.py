@@ -7,12 +7,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from actors.clock import SystemClock
-from actors.connection.budget import Lane
+from actors.connection.budget import Lane, Limits
 from actors.connection.port import (
     Gateway,
     LoginDenied,
@@ -30,6 +31,8 @@ from ops.simulator.thread import ThreadedSimulator, run_in_thread
 from tests.actors.connection.bench import A, settings_of
 from tests.actors.connection.fake_gateway import FakeGateway
 from tests.actors.hosting import wait_for
+from tests.chaos.broker import Broker
+from tests.chaos.gateway import SimGateway
 
 CLOCK = SystemClock()
 UNHEARD_OF = ContractId("CON.F.US.XYZ.U26")
@@ -163,22 +166,62 @@ class OnFake:
         self.fake.pairs[-1].lose()
 
 
+class AtOnce:
+    """An agenda on which everything happens in the loop's next round, in order."""
+
+    def after(self, seconds: float, act: Callable[[], None], wire: object = None) -> None:
+        asyncio.get_running_loop().call_soon(act)
+
+
+class OnSimulation:
+    """The gateway of the simulated world, on a broker that answers at once."""
+
+    def __init__(self) -> None:
+        self.broker = Broker(CLOCK, AtOnce())  # type: ignore[arg-type]
+        self.contract = ContractId(self.broker.contract_of("MNQ"))
+
+    @asynccontextmanager
+    async def gateway(self, key: str | None = None) -> AsyncIterator[Gateway]:
+        self.broker.price(self.contract, Fraction(19_000))
+        self.broker.key = key or self.broker.key
+        gateway = SimGateway(self.broker, CLOCK, 2.0, Limits())
+        yield gateway
+        await gateway.close()
+
+    async def trade(self, size: int) -> None:
+        self.broker.order(self.contract, size)
+
+    async def quote(self, price: float) -> None:
+        self.broker.price(self.contract, Fraction(price))
+
+    async def revoke(self) -> None:
+        self.broker.tokens.clear()
+
+    async def subscribed(self, topic: str) -> None:
+        pass
+
+    async def lose_hubs(self) -> None:
+        self.broker.cut("the connection was reset")
+
+
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[ThreadedSimulator]:
     with run_in_thread(Settings(rate_limit=None)) as sim:
         yield sim
 
 
-@pytest.fixture(params=["fake", "projectx"])
-def desk(request: pytest.FixtureRequest) -> Iterator[OnSimulator | OnFake]:
-    if request.param == "fake":
-        yield OnFake()
+@pytest.fixture(params=["fake", "simulation", "projectx"])
+def desk(request: pytest.FixtureRequest) -> Iterator[OnSimulator | OnFake | OnSimulation]:
+    if request.param != "projectx":
+        yield OnFake() if request.param == "fake" else OnSimulation()
         return
     with run_in_thread(Settings(rate_limit=None)) as sim:
         yield OnSimulator(sim)
 
 
-def play(desk: OnSimulator | OnFake, scene: Callable[[Gateway], Coroutine[Any, Any, None]]) -> None:
+def play(
+    desk: OnSimulator | OnFake | OnSimulation, scene: Callable[[Gateway], Coroutine[Any, Any, None]]
+) -> None:
     """Run a scene on a gateway that is logged in."""
 
     async def whole() -> None:
@@ -193,7 +236,7 @@ def call(kind: CallKind, contract: ContractId, **fields: Any) -> Call:
     return Call("receipt/1", A, kind, contract, **fields)
 
 
-type Desk = OnSimulator | OnFake
+type Desk = OnSimulator | OnFake | OnSimulation
 
 
 def test_login_and_renewal_give_sessions_of_growing_number(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from actors.enforcement.effects import (
     DemandRaised,
     Denied,
     LockoutSet,
+    ReceiptChanged,
     StateSaid,
     TellAccount,
     Unlocked,
@@ -1418,6 +1419,40 @@ def test_closes_that_were_out_are_announced_to_the_account_again_after_a_restart
     assert [e.message for e in floor.seen(TellAccount)] == [
         CloseSent(MNQ, 2, OwnClose.LOCKOUT, floor.desk.now.mono)
     ]
+
+
+def test_close_that_was_over_is_announced_again_after_a_restart_for_its_fill_may_not_be_stored() -> None:
+    floor = Floor()
+    floor.desk.buy("MNQ", 3, 21000.0)
+    floor.say("daily_realized_loss", AccountFlat(), lock=floor.lock())
+    floor.settle()
+    (receipt,) = floor.closed
+    floor.effects.clear()
+
+    floor.crash()
+
+    told = [effect.message for effect in floor.seen(TellAccount)]
+    assert [(type(m), m.contract, m.size, m.cause) for m in told if isinstance(m, CloseSent)] == [
+        (CloseSent, MNQ, 3, OwnClose.LOCKOUT)
+    ]
+    assert all(m.until is not None for m in told if isinstance(m, CloseSent))
+    ended = [e for e in floor.seen(ReceiptChanged) if e.receipt.id == receipt.id]
+    assert [e.verified_at for e in ended] == [receipt.verified_at]
+
+
+def test_what_ended_long_before_a_restart_is_not_told_again() -> None:
+    floor = Floor()
+    for what, price in (("MNQ", 21000.0), ("ES", 5800.0)):
+        floor.wait(120)
+        floor.desk.buy(what, 1, price)
+        floor.say("max_contracts", Flat(MNQ if what == "MNQ" else ES))
+        floor.settle()
+    floor.effects.clear()
+
+    floor.crash()
+
+    told = {e.message.contract for e in floor.seen(TellAccount) if isinstance(e.message, CloseSent)}
+    assert told == {ES}
 
 
 def test_latched_demand_survives_a_restart_although_the_price_recovered() -> None:

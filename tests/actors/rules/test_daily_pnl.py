@@ -216,6 +216,17 @@ def test_what_cannot_be_measured_is_left_out() -> None:
     assert judged.breaches == ()
 
 
+def test_a_breach_does_not_end_because_its_price_grew_old() -> None:
+    rule, desk = lost(), Desk()
+    desk.buy("MNQ", 3, 21000.0)
+    (first,) = rule.judge(desk.price("MNQ", 20600.0)).breaches
+
+    stale = rule.judge(desk.wait(11)).breaches
+    again = rule.judge(desk.price("MNQ", 20600.0)).breaches
+
+    assert stale == again == (first,)
+
+
 def test_a_breach_says_what_could_not_be_measured() -> None:
     rule, desk = lost(), day(["-400"])
     desk.buy("MNQ", 1, 21000.0)
