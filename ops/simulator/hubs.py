@@ -187,6 +187,12 @@ class Hubs:
             connection.send(text)
         return len(connections)
 
+    def beside(self, account_id: int) -> list[Connection]:
+        """The market connections of whoever listens to the trades of an account: those with its token."""
+        topic = ("GatewayUserTrade", account_id)
+        tokens = {_token(connection.request) for connection in self.connections if topic in connection.topics}
+        return [one for one in self.of("market") if _token(one.request) in tokens]
+
     def cut(self) -> None:
         """Resets every connection."""
         for connection in list(self.connections):

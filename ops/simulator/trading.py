@@ -76,14 +76,16 @@ class PlaceOrder(Operation, tag="order"):
 
 class EmitFill(Operation, tag="emit_fill", kw_only=True):
     """Fills a market order and answers with the monotonic stamps taken just before its trade and position
-    events were written to a subscriber: the start of a latency measurement. `price` as in `order`; refused
-    when nobody was written to within `timeout` seconds."""
+    events were written to a subscriber: the start of a latency measurement. `price` as in `order`; `quotes`
+    go out right before it, at once, to whoever listens to the account; refused when nobody was written to
+    within `timeout` seconds."""
 
     account: int | str
     contract: str
     side: SideName
     size: int = 1
     price: Decimal | None = None
+    quotes: int = 0
     timeout: float = 1.0
 
     async def run(self, stage: Stage) -> Json:
@@ -107,6 +109,9 @@ class EmitFill(Operation, tag="emit_fill", kw_only=True):
             if target == "GatewayUserPosition":
                 done.set()
 
+        for listener in stage.gateway.hubs.beside(ticket.account_id) if self.quotes else ():
+            for text in stage.gateway.burst(listener, self.quotes, contract.id):
+                listener.send(text)
         stage.settle(outcome, written=written)
         try:
             await asyncio.wait_for(done.wait(), self.timeout)

@@ -65,14 +65,19 @@ def measure(group: str, full: bool, seed: int) -> tuple[list[dict[str, object]],
 
 def latency(full: bool, seed: int) -> tuple[list[dict[str, object]], list[str]]:
     module = load(HERE / "latency.py")
-    rounds, events = (12, 200) if full else (10, 25)
-    gap_ms = (4.0, 14.0)
-    found, failed = list[dict[str, object]](), list[str]()
-    for pinned in (True, False):
-        say = f"latency, {'pinned' if pinned else 'unpinned'}: {rounds} rounds of {events} events a side"
+    few, many = ((6, 12), (8, 20)) if not full else ((12, 170), (12, 200))
+    runs = (
+        ("pinned", many, {"pinned": True}, lambda found: module.rows(found, True)),
+        ("unpinned", many, {"pinned": False}, lambda found: module.rows(found, False)),
+        ("bursts, pinned", few, {"pinned": True, "quotes": module.QUOTES}, module.burst_rows),
+        ("asked for its status", few, {"pinned": True, "looked_at": True}, module.status_rows),
+    )
+    gap_ms, found, failed = (4.0, 14.0), list[dict[str, object]](), list[str]()
+    for name, (rounds, events), terms, rows in runs:
+        say = f"latency, {name}: {rounds} rounds of {events} events a side"
         print(f"{say}, {gap_ms[0]:g}-{gap_ms[1]:g} ms after each close", file=sys.stderr, flush=True)
-        figures = module.run(rounds=rounds, events=events, seed=seed, pinned=pinned, gap_ms=gap_ms)
-        found += module.rows(figures, pinned)
+        figures = module.run(rounds=rounds, events=events, seed=seed, gap_ms=gap_ms, **terms)
+        found += rows(figures)
         if figures["faults"]:
             failed.append(f"{figures['faults']} closes were lost or doubled ({say})")
     return [*found, *load(HERE / "machines.py").run()], failed

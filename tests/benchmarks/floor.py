@@ -44,31 +44,45 @@ async def main(account: int, contract: str, api: str, user: str, market: str, ki
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        await subscribe(client, account, user, market, kind, react)
+        await subscribe(client, account, (user, market), contract, kind, react)
         print("ready", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-async def subscribe(client, account, user, market, kind, react) -> None:
+async def subscribe(client, account, urls, contract, kind, react) -> None:
+    """The same streams as the guard's: the account's events, the contract's quotes and trades."""
     if kind == "callback":
-        realtime = ProjectXRealtimeClient(client.session_token, str(account), user, market)
+        realtime = ProjectXRealtimeClient(client.session_token, str(account), *urls)
         realtime.stale_feed_seconds = float("inf")
         realtime.heartbeat_interval = 1e9
         await realtime.add_callback("trade_execution", react)
         await realtime.connect()
         await realtime.subscribe_user_updates()
-        subscribe.kept = realtime
-        return
-    url = f"{user}?access_token={client.session_token}"
-    hub = AsyncHubConnection(url, hub_name="user")
-    opened = asyncio.Event()
-    hub.on("GatewayUserTrade", react)
-    hub.on_open(opened.set)
+        subscribe.kept, market = realtime, realtime.market_connection
+    else:
+        user = await opened(urls[0], client.session_token, {"GatewayUserTrade": react})
+        for kind in ("Orders", "Positions", "Trades"):
+            await user.send(f"Subscribe{kind}", [account])
+        ignored = dict.fromkeys(("GatewayQuote", "GatewayTrade"), ignore)
+        market = await opened(urls[1], client.session_token, ignored)
+        subscribe.kept = user, market
+    for kind in ("Quotes", "Trades"):
+        await market.send(f"SubscribeContract{kind}", [contract])
+
+
+async def opened(url, token, handlers):
+    hub = AsyncHubConnection(f"{url}?access_token={token}", hub_name=url.rpartition("/")[2])
+    is_open = asyncio.Event()
+    for event, handler in handlers.items():
+        hub.on(event, handler)
+    hub.on_open(is_open.set)
     await hub.start()
-    await asyncio.wait_for(opened.wait(), 10)
-    await hub.send("SubscribeTrades", [account])
-    await hub.send("SubscribePositions", [account])
-    subscribe.kept = hub
+    await asyncio.wait_for(is_open.wait(), 10)
+    return hub
+
+
+def ignore(*event: object) -> None:
+    """A quote that nobody waits for."""
 
 
 if __name__ == "__main__":

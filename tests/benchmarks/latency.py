@@ -3,7 +3,8 @@
 The gateway (the simulator, its own process, on its own core) is the stopwatch: it stamps the trade event just
 before writing it and the close after its body is complete, both on one monotonic clock. Guard and floors are
 processes of their own, connected all the time and idle in turn; blocks alternate and their order is reversed
-every round. A close that is missing or comes twice fails the run.
+every round. The market moves all the while, some 450 events a second. A close that is missing or comes twice
+fails the run.
 """
 
 from __future__ import annotations
@@ -14,18 +15,27 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from ops import client
 from ops.simulator.remote import RemoteSimulator, run_as_process
+from supervisor.home import Home
+from supervisor.protocol import OfAccounts
 
 ROOT = Path(__file__).resolve().parents[2]
 WARM_UP = 8
+MARKET = ("--speed", "280")
+"""Moves a second of the one contract that is watched: a quote each, and a trade with most."""
+QUOTES = 1000
+"""Of a burst."""
+LOOKED_AT, LOOK_S = "guard, asked for its status 50 times a second", 0.02
 GUARD, M0, M0_HUB = "guard", "M0 (SDK callback)", "M0 on the same hub connection"
 ACCOUNTS = {GUARD: "PRAC-V2-1001", M0: "PRAC-V2-1002", M0_HUB: "PRAC-V2-1003"}
 RULES = {
@@ -71,29 +81,60 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def run(
-    *, rounds: int, events: int, seed: int, pinned: bool, gap_ms: tuple[float, float]
+    *,
+    rounds: int,
+    events: int,
+    seed: int,
+    pinned: bool,
+    gap_ms: tuple[float, float],
+    quotes: int = 0,
+    looked_at: bool = False,
 ) -> dict[str, object]:
-    """Measure; the figures and what was lost or doubled."""
+    """Measure; the figures and what was lost or doubled. `quotes` come at once before each event; with
+    `looked_at` the guard stands beside itself under requests for its status, and not beside floors."""
     chance = random.Random(seed)
     with ExitStack() as stack:
-        gateway = stack.enter_context(run_as_process("--rate-limit", "off"))
+        gateway = stack.enter_context(run_as_process("--rate-limit", "off", *MARKET))
         gateway.control({"op": "account", "account": ACCOUNTS[M0_HUB], "add": True, "id": 1003})
         gateway.control({"op": "price", "contract": "MNQ", "price": 21000})
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="riskd-bench-")))
-        sides = [
-            Side(GUARD, stack.enter_context(guard(gateway, folder, pinned))),
-            Side(M0, stack.enter_context(floor(gateway, 1002, "callback"))),
-            Side(M0_HUB, stack.enter_context(floor(gateway, 1003, "hub"))),
-        ]
+        process = stack.enter_context(guard(gateway, folder, pinned))
+        sides = [Side(GUARD, process)]
+        if looked_at:
+            sides.append(Side(LOOKED_AT, process))
+        else:
+            sides.append(Side(M0, stack.enter_context(floor(gateway, 1002, "callback"))))
+            sides.append(Side(M0_HUB, stack.enter_context(floor(gateway, 1003, "hub"))))
         place(gateway, sides, pinned)
         faults = 0
         for number in range(rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
-                values, wrong = block(gateway, ACCOUNTS[side.name], events + WARM_UP, chance, gap_ms)
-                side.rounds.append(values[WARM_UP:])
+                account = ACCOUNTS.get(side.name, ACCOUNTS[GUARD])
+                with looking(folder) if side.name == LOOKED_AT else nullcontext():
+                    warm = WARM_UP if not quotes else 2
+                    values, wrong = block(gateway, account, events + warm, chance, gap_ms, quotes)
+                side.rounds.append(values[warm:])
                 faults += wrong
             print(f"  round {number + 1} of {rounds}", file=sys.stderr, flush=True)
         return {"sides": {s.name: s.rounds for s in sides}, "faults": faults}
+
+
+@contextmanager
+def looking(folder: Path) -> Iterator[None]:
+    """Somebody asks for the status, fifty times a second, as the command line does."""
+    over, home = threading.Event(), Home(folder)
+
+    def look() -> None:
+        while not over.wait(LOOK_S):
+            client.call(home, "status", OfAccounts())
+
+    looker = threading.Thread(target=look, name="looker")
+    looker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looker.join()
 
 
 @contextmanager
@@ -202,13 +243,19 @@ def place(gateway: RemoteSimulator, sides: list[Side], pinned: bool) -> None:
 
 
 def block(
-    gateway: RemoteSimulator, account: str, events: int, chance: random.Random, gap_ms: tuple[float, float]
+    gateway: RemoteSimulator,
+    account: str,
+    events: int,
+    chance: random.Random,
+    gap_ms: tuple[float, float],
+    quotes: int = 0,
 ) -> tuple[list[float], int]:
     """Seconds from event to close for so many fills; and how many closes were lost or doubled."""
     values, wrong = list[float](), 0
+    fill = {"op": "emit_fill", "account": account, "contract": "MNQ", "side": "buy", "quotes": quotes}
     for _ in range(events):
         gateway.control({"op": "reset_calls"})
-        filled = gateway.control({"op": "emit_fill", "account": account, "contract": "MNQ", "side": "buy"})
+        filled = gateway.control(fill)
         gateway.control({"op": "wait", "calls": 1, "timeout": 5})
         time.sleep(chance.uniform(*gap_ms) / 1000)
         calls = gateway.control({"op": "calls"})["calls"]
@@ -221,30 +268,59 @@ def block(
     return values, wrong
 
 
+PINNED = {0.5: 1.25, 0.99: 1.5, 0.999: 2.0}
+UNPINNED = {0.5: 1.45, 0.99: 1.75}
+BURST = {0.5: 0.5, 0.99: 1.0}
+UNDER_STATUS = {0.5: 1.1}
+
+
 def rows(figures: dict[str, object], pinned: bool) -> list[dict[str, object]]:
     """Lines for the table: the guard's percentiles beside each floor's."""
+    what = f"event -> close, {'pinned' if pinned else 'unpinned'}"
+    targets = PINNED if pinned else UNPINNED
+    return [
+        *beside(figures, what, GUARD, M0, targets),
+        *beside(figures, what, GUARD, M0_HUB, dict.fromkeys(targets)),
+    ]
+
+
+def burst_rows(figures: dict[str, object]) -> list[dict[str, object]]:
+    what = f"{QUOTES} quotes, then event -> close"
+    return [
+        *beside(figures, what, GUARD, M0, BURST),
+        *beside(figures, what, GUARD, M0_HUB, dict.fromkeys(BURST)),
+    ]
+
+
+def status_rows(figures: dict[str, object]) -> list[dict[str, object]]:
+    return beside(figures, "event -> close, status 50/s", LOOKED_AT, GUARD, UNDER_STATUS)
+
+
+def beside(
+    figures: dict[str, object], what: str, own: str, peer: str, targets: Mapping[float, float | None]
+) -> list[dict[str, object]]:
+    """Pooled percentiles of one side beside another's, and the spread of the rounds' ratios."""
     sides = figures["sides"]
     assert isinstance(sides, dict)
     pooled = {name: sorted(v for one in rounds for v in one) for name, rounds in sides.items()}
-    targets = {0.5: 1.25, 0.99: 1.5, 0.999: 2.0} if pinned else {0.5: 1.45, 0.99: 1.75}
     found = []
-    for name in (M0, M0_HUB):
-        for share, target in targets.items():
-            value, base = percentile(pooled[GUARD], share), percentile(pooled[name], share)
-            spread = sorted(
-                percentile(sorted(a), share) / percentile(sorted(b), share)
-                for a, b in zip(sides[GUARD], sides[name], strict=True)
-            )
-            found.append(
-                {
-                    "line": f"event -> close p{share * 100:g}, {'pinned' if pinned else 'unpinned'}",
-                    "value": round(value * 1000, 3),
-                    "unit": "ms",
-                    "peer": f"{name}: {base * 1000:.3f} ms",
-                    "ratio": round(value / base, 3),
-                    "spread": f"{spread[0]:.2f}..{statistics.median(spread):.2f}..{spread[-1]:.2f}",
-                    "target": target if name == M0 else None,
-                    "events": len(pooled[GUARD]),
-                }
-            )
+    for share, target in targets.items():
+        value, base = percentile(pooled[own], share), percentile(pooled[peer], share)
+        spread = sorted(
+            percentile(sorted(a), share) / percentile(sorted(b), share)
+            for a, b in zip(sides[own], sides[peer], strict=True)
+            if a and b
+        )
+        found.append(
+            {
+                "line": f"{what}, p{share * 100:g}",
+                "value": round(value * 1000, 3),
+                "unit": "ms",
+                "peer": f"{peer}: {base * 1000:.3f} ms",
+                "ratio": round(value / base, 3),
+                "spread": f"{spread[0]:.2f}..{statistics.median(spread):.2f}..{spread[-1]:.2f}",
+                "target": target,
+                "events": len(pooled[own]),
+            }
+        )
     return found
