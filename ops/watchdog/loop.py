@@ -17,7 +17,7 @@ import msgspec
 
 from actors.clock import Clock
 from ops.watchdog.notify import announcer
-from ops.watchdog.process import Process, end_recorded, end_session
+from ops.watchdog.process import DUMP, GO_ON, KILL, Process, end_recorded, end_session
 from ops.watchdog.starting import Launch, Starter
 from ops.watchdog.verdict import (
     Adopted,
@@ -39,7 +39,6 @@ from supervisor.home import Home
 from supervisor.identity import Identity, identity_of, recorded
 
 LOOK_S = 0.1
-MEMORY_EVERY_S = 5.0
 MOST_STACKS = 20_000
 """Characters of a daemon's stacks that go into the watchdog's own record."""
 STAND_BY_AFTER_S = 0.5
@@ -161,7 +160,7 @@ class Watchdog:
         if process is None:
             return Look(now, alive=False, told_to_stop=self._told_at is not None)
         alive, beat = process.alive(), self._beat()
-        if alive and now - self._memory_at >= MEMORY_EVERY_S:
+        if alive and now - self._memory_at >= self._limits.memory_every_s:
             self._memory_mb, self._memory_at = process.memory_mb(), now
         if alive:
             self._unit.looked(now, beat)
@@ -204,18 +203,18 @@ class Watchdog:
                     self._start(step)
                 case Dump():
                     self._say("watchdog.stacks_asked", restart=view.restart)
-                    self._signal(signal.SIGUSR1)
+                    self._signal(DUMP)
                 case Kill():
                     self._say(
                         "watchdog.killed", why=step.why, restart=view.restart, stacks=self._stacks(view)
                     )
-                    self._signal(signal.SIGKILL)
+                    self._signal(KILL)
                 case AskToStop():
                     self._say("watchdog.stop_asked", why=step.why, restart=view.restart)
                     if self._told_at is not None:
                         self._unit.stopping()
                     self._signal(signal.SIGTERM)
-                    self._signal(signal.SIGCONT)
+                    self._signal(GO_ON)
                 case End():
                     return step
                 case _:
@@ -252,7 +251,7 @@ class Watchdog:
             for pid in end_session(before.identity.pid):
                 self._say("watchdog.orphan_ended", pid=pid)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals | None) -> None:
         if self._process is not None:
             self._process.send(number)
 

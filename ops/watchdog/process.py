@@ -1,7 +1,7 @@
 """A process by pid and start ticks, so that a recycled pid is never taken for it or signalled.
 
-On Linux a pidfd does both exactly; elsewhere psutil compares start times. The choice is made once,
-in `Process.__init__`.
+On Linux a pidfd does both exactly; elsewhere psutil compares start times. What a system lacks is chosen
+around here, on this page alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ import psutil
 
 from supervisor.identity import Identity, identity_of, recorded
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What ends a process whatever it does: elsewhere than on POSIX the plain request already does."""
+DUMP: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+"""Has a daemon write its stacks; None where there is no such signal."""
+GO_ON: signal.Signals | None = getattr(signal, "SIGCONT", None)
 HAS_PIDFD = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
 
 
@@ -65,8 +70,10 @@ class Process:
             return process.memory_info().rss / 1e6 if process is not None else 0.0
         return 0.0
 
-    def send(self, number: signal.Signals) -> None:
-        """Signal this process and no other; nothing happens when it has gone."""
+    def send(self, number: signal.Signals | None) -> None:
+        """Signal this process and no other; nothing happens when it has gone, or has no such signal here."""
+        if number is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             if self.fd is not None:
                 signal.pidfd_send_signal(self.fd, number)
@@ -89,7 +96,7 @@ def end_recorded(path: Path, wait_s: float = 3.0) -> bool:
             try:
                 process.send(signal.SIGTERM)
                 if not wait_gone(process, wait_s):
-                    process.send(signal.SIGKILL)
+                    process.send(KILL)
                     wait_gone(process, wait_s)
             finally:
                 process.close()
@@ -105,7 +112,7 @@ def end_session(leader: int) -> list[int]:
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if pid != leader and os.getsid(pid) == leader:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, KILL)
                 ended.append(pid)
     return ended
 

@@ -43,6 +43,7 @@ class Limits(Struct, frozen=True):
     safe_s: float = 600.0
     """Ready in safe mode for this long without a crash: the rules are tried again."""
     memory_mb: float = 500.0
+    memory_every_s: float = 5.0
 
 
 class Look(Struct, frozen=True):

@@ -56,10 +56,9 @@ def facts() -> dict[str, object]:
 def measure(group: str, full: bool, seed: int) -> tuple[list[dict[str, object]], list[str]]:
     if group == "latency":
         return latency(full, seed)
-    path = HERE / f"{group}.py"
-    if not path.exists():
-        return [], []
-    lines: list[dict[str, object]] = load(path).run()
+    lines = list[dict[str, object]]()
+    for path in (*HERE.glob(f"{group}.py"), *sorted(HERE.glob(f"{group}_*.py"))):
+        lines += load(path).run()
     return lines, []
 
 

@@ -28,7 +28,7 @@ from tests.ops.rig import A, Guard, guard
 type Row = dict[str, object]
 
 TRADES = 500
-ROUNDS = 9
+ROUNDS = 7
 LOOK_S = 0.001
 PATIENCE_S = 30.0
 DEADLINE_S = 3.0

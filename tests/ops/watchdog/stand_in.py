@@ -37,6 +37,8 @@ LIMITS = Limits(
     longest_pause_s=0.1,
     tally=3,
     tally_s=60,
+    memory_mb=150,
+    memory_every_s=0.2,
 )
 
 
@@ -71,6 +73,7 @@ def daemon(home: Home, mode: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     page = HeartbeatPage(home.heartbeat)
+    grown = list[bytes]()
     counter = 0
     while not stop.wait(0.02):
         counter += 1
@@ -82,6 +85,9 @@ def daemon(home: Home, mode: str) -> int:
             (home.folder / "hold").unlink()
             # One C call that keeps the interpreter to itself for minutes.
             re.match(r"(a+)+$", "a" * 40 + "b")
+        if (home.folder / "grow").exists():
+            (home.folder / "grow").unlink()
+            grown.append(b"x" * 200_000_000)
         if (home.folder / "down").exists():
             page.beat(Beat(counter + 1, me.pid, me.start_ticks, time.monotonic(), phase=Phase.STOPPING))
             return 0

@@ -191,6 +191,21 @@ def test_restart_that_was_asked_for_takes_a_fresh_process(guard: Guard) -> None:
     assert "RISKD_STOOD_BY" not in guard.starts()[1]
 
 
+def test_daemon_that_grew_too_large_is_asked_to_end_and_replaced_by_the_one_that_stands_by(
+    guard: Guard,
+) -> None:
+    guard.start()
+    guard.daemon()
+    until(lambda: len(guard.waiting()) == 1)
+    (guard.home.folder / "grow").touch()
+
+    guard.daemon(restart=1)
+
+    assert guard.starts()[1]["RISKD_RESTART_CAUSE"].startswith("memory of 2")
+    assert guard.starts()[1]["RISKD_STOOD_BY"] == "yes"
+    assert guard.said("watchdog.killed") == [], "it ended by itself"
+
+
 def test_helper_that_a_dead_daemon_left_is_ended(guard: Guard) -> None:
     guard.start("helper")
     first = guard.daemon()
