@@ -1,7 +1,7 @@
 """The enforcement actor: the shell around the plan. Memory first, calls next, everything else after.
 
 Order on a breach: lockout in memory, journal written, calls handed over, account told of them; rows,
-alerts and views follow when the calls are answered or after 5 ms, so that nobody takes the interpreter
+alerts and views follow when the calls are answered or after 3 ms, so that nobody takes the interpreter
 while they are being sent.
 """
 
@@ -64,7 +64,7 @@ from .view import Decision, view_of
 log = get_logger("riskd.enforcement")
 
 CLOSES = (CallKind.CLOSE, CallKind.PARTIAL_CLOSE)
-HOLD_S = 0.005
+HOLD_S = 0.003
 """Rows wait for the answer to the calls they belong to, this long at most."""
 
 

@@ -111,9 +111,17 @@ def copy(
     return target
 
 
-def damage(conn: sqlite3.Connection) -> str | None:
-    """What `quick_check` finds wrong, None when the file is whole."""
-    found = [str(row[0]) for row in conn.execute("PRAGMA quick_check(3)")]
+def newest_at(folder: Path) -> datetime | None:
+    """When the newest copy was made and checked, by its name."""
+    newest = next(iter(listing(folder)), None)
+    if newest is None:
+        return None
+    return datetime.strptime(newest.name.split("-")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def damage(conn: sqlite3.Connection, table: str = "3") -> str | None:
+    """What `quick_check` finds wrong with the file, or with one table; None when it is whole."""
+    found = [str(row[0]) for row in conn.execute(f"PRAGMA quick_check({table})")]
     return None if found == ["ok"] else " ".join("; ".join(found).split())
 
 

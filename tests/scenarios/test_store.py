@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,56 @@ def test_a_restored_backup_brings_back_the_past_and_keeps_what_locks() -> None:
         at.start()
         at.locked("daily_realized_loss")
         at.day("-600.00")
+
+
+@contextmanager
+def full_disk(at: Desk) -> Iterator[None]:
+    """No file of this process grows any more: what a full disk does, to one process alone."""
+    resource = pytest.importorskip("resource", reason="no limit on file sizes")
+    del at
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+@contextmanager
+def read_only(at: Desk) -> Iterator[None]:
+    """The store refuses every row, as on a file system that became read-only."""
+    connection = at.guard.store._db.conn
+    connection.execute("PRAGMA query_only=ON")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA query_only=OFF")
+
+
+@pytest.mark.parametrize("trouble", [full_disk, read_only])
+def test_a_disk_that_takes_nothing_is_said_and_the_account_is_protected_from_memory(
+    trouble: Callable[[Desk], AbstractContextManager[None]],
+) -> None:
+    with desk(LOSS) as at:
+        at.buy("MNQ", 2)
+        at.holds(MNQ=2)
+        with trouble(at):
+            at.price("MNQ", 20_700.0)
+            at.flat()
+            at.locked("daily_realized_loss")
+            at.in_time(lambda: store_reason(at), "it is said")
+        at.in_time(lambda: not store_reason(at), "it is over")
+
+        assert [line["rule"] for line in at.history("lockout")] == ["daily_realized_loss"]
+        assert at.history("breach", A)
+        again(at, lambda home: None)
+        at.locked("daily_realized_loss")
+
+
+def store_reason(at: Desk) -> bool:
+    return any(reason["code"] == "store" for reason in at.status()["reasons"])
 
 
 @pytest.mark.parametrize("table", ["history", "fills", "days"])

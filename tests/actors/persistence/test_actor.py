@@ -107,7 +107,7 @@ class Gate:
         self.entered, self.open = threading.Event(), threading.Event()
 
     def __call__(self, seconds: float) -> None:
-        assert seconds == persistence.LINGER_S
+        assert seconds in (persistence.LINGER_S, persistence.GATHER_S)
         self.entered.set()
         assert self.open.wait(ASK_S)
 

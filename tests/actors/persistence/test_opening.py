@@ -134,6 +134,32 @@ def test_damage_elsewhere_leaves_the_lockouts_and_says_that_they_are_complete(pa
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("damage", "checked", "state"),
+    [
+        (broken_lockouts, timedelta(hours=1), "rebuilt"),
+        (broken_history, timedelta(hours=1), "good"),
+        (broken_history, timedelta(days=3), "rebuilt"),
+    ],
+)
+def test_of_a_large_file_that_was_checked_lately_only_what_guards_is_checked_at_start(
+    damage: Callable[[Path], None],
+    checked: timedelta,
+    state: str,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(opening, "CHECKED_WHOLE", 0)
+    backed_up(path)
+    damage(path)
+
+    store = Store.open(path, NOW + checked)
+
+    assert store.opening.state == state
+    assert RULE in {held.rule for held in store.live_lockouts()}
+    store.close()
+
+
 def test_lockouts_that_cannot_be_read_are_said_to_be_missing(path: Path) -> None:
     filled(path)
     no_database(path)
