@@ -12,7 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from ops.cli.page import Page
 from ops.demo.acts import Played
@@ -23,7 +26,9 @@ from ops.demo.report import Report, report, show
 from ops.demo.screen import Teller, teller
 from ops.demo.script import FAST, FULL, Script
 from ops.demo.stage import Kept, stage
-from ops.demo.storm import storm
+from ops.demo.storm import rows as storm_rows
+from ops.demo.storm import storm, strikes_of
+from ops.demo.storm.faults import Strike
 from supervisor.protocol import Exit, Refused
 
 STORIES = {"day": day, "storm": storm}
@@ -33,10 +38,12 @@ INTERRUPTED = 130
 def main(argv: list[str]) -> int:
     """Play the story and tell what came of it; 0 only if every expectation held."""
     asked = parser().parse_args(argv)
-    script = STORIES[asked.scenario](FAST if asked.fast else FULL)
+    tempo = FAST if asked.fast else FULL
+    script = STORIES[asked.scenario](tempo)
+    struck = strikes_of(tempo) if script.name == "storm" else ()
     try:
         with teller(live=not asked.fast) as telling:
-            told = perform(script, telling)
+            told = perform(script, telling, struck)
     except KeyboardInterrupt:
         print("interrupted: everything was ended and removed", file=sys.stderr)
         return INTERRUPTED
@@ -48,24 +55,26 @@ def main(argv: list[str]) -> int:
     return Exit.GOOD if told.good else Exit.FAILED
 
 
-def perform(script: Script, telling: Teller) -> Report:
+def perform(script: Script, telling: Teller, struck: Sequence[Strike] = ()) -> Report:
     """Play a story on a stage of its own. Raises KeyboardInterrupt once all is cleared away."""
     began = time.monotonic()
     played: list[Played] = []
     restarts: list[dict[str, Any]] = []
+    links: list[dict[str, Any]] = []
     trouble: str | None = None
     kept = Kept()
     with Interrupts() as interrupts, stage(script, telling.say, interrupts, kept) as made:
         try:
             made.raise_guard()
             played.extend(play(made, telling))
-            restarts = made.restarts()
+            restarts, links = made.restarts(), made.links()
             made.lower_guard()
         except Refused as no:
             trouble = str(no)
-        told = report(script, played, restarts, time.monotonic() - began, trouble, None)
+        faults = storm_rows(struck, played, links)
+        told = report(script, played, restarts, time.monotonic() - began, trouble, faults)
         kept.good = told.good
-    return report(script, played, restarts, time.monotonic() - began, trouble, kept.logs)
+    return msgspec.structs.replace(told, took_s=round(time.monotonic() - began, 3), logs=kept.logs)
 
 
 def parser() -> argparse.ArgumentParser:

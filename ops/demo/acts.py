@@ -87,6 +87,8 @@ class Act(Struct, frozen=True, kw_only=True):
     """The rule that fires here, for the report."""
     account: str
     within_s: float = 15.0
+    rests_s: float = 0.0
+    """Time to pass before it begins."""
     looks_back: bool = False
     """What must be seen may have happened before the act: the whole story's history counts."""
 
@@ -100,6 +102,8 @@ class Played(Struct, frozen=True, kw_only=True):
     missed: tuple[tuple[str, str], ...] = ()
     """What was expected, and what was seen instead."""
     history: list[dict[str, Any]] = []
+    books: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    """The gateway's own state before and after."""
 
     @property
     def held(self) -> bool:

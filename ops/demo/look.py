@@ -61,7 +61,12 @@ class Look(Struct, frozen=True):
         return sum(row["accountId"] == mine for row in self.gateway["trades"])
 
     def _id(self, account: str) -> int:
-        return next(int(row["id"]) for row in self.gateway["accounts"] if row["name"] == account)
+        return number_of(self.gateway, account)
+
+
+def number_of(gateway: dict[str, Any], account: str) -> int:
+    """The account's number in the gateway's books."""
+    return next(int(row["id"]) for row in gateway["accounts"] if row["name"] == account)
 
 
 def _named(status: Status | None, name: str) -> Account | None:

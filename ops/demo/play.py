@@ -28,7 +28,8 @@ def play(stage: Stage, teller: Teller) -> Iterator[Played]:
 
 
 def play_act(stage: Stage, act: Act, teller: Teller) -> Played:
-    before = stage.status()
+    _let_pass(stage, act, teller, act.rests_s)
+    before, books = stage.status(), stage.trade({"op": "state"})
     began, start = stage.clock.wall(), time.monotonic()
     since = stage.began if act.looks_back else began
     missed = _done(stage, act, teller)
@@ -39,7 +40,14 @@ def play_act(stage: Stage, act: Act, teller: Teller) -> Played:
         missing = missed or _missing(act, look)
         if not missing or missed or time.monotonic() > until:
             took_s = time.monotonic() - start
-            return Played(act=act, began=began, took_s=took_s, missed=missing, history=look.history)
+            return Played(
+                act=act,
+                began=began,
+                took_s=took_s,
+                missed=missing,
+                history=look.history,
+                books=(books, look.gateway),
+            )
         time.sleep(LOOK_S)
 
 

@@ -11,6 +11,7 @@ from config.instruments import root_of
 from ops.cli.page import Page
 from ops.demo.acts import Act, Played
 from ops.demo.script import Script
+from ops.demo.storm.table import FaultRow, show_faults
 
 
 class Fired(Struct, frozen=True):
@@ -64,6 +65,8 @@ class Report(Struct, frozen=True):
     """Why it could not be played to its end."""
     logs: str | None
     """Where the logs were kept, after a failure."""
+    faults: tuple[FaultRow, ...] = ()
+    """Of a storm: what each fault did."""
 
 
 def report(
@@ -72,7 +75,7 @@ def report(
     restarts: Iterable[dict[str, Any]],
     took_s: float,
     trouble: str | None,
-    logs: str | None,
+    faults: tuple[FaultRow, ...] = (),
 ) -> Report:
     rules = tuple(fired(each) for each in played if each.act.rule and each.held)
     silent = tuple(rule for rule in script.rules if rule not in {each.rule for each in rules})
@@ -80,14 +83,15 @@ def report(
     return Report(
         schema=1,
         scenario=script.name,
-        good=good and len(played) == len(script.acts),
+        good=good and len(played) == len(script.acts) and all(row.good for row in faults),
         took_s=round(took_s, 3),
         rules=rules,
         silent=silent,
         restarts=tuple(Restart(r["actor"], r["cause"], r["uncovered_ms"]) for r in restarts),
         acts=tuple(_act(each) for each in played),
         trouble=trouble,
-        logs=logs,
+        logs=None,
+        faults=faults,
     )
 
 
@@ -142,12 +146,15 @@ def _act(played: Played) -> ActReport:
 def show(page: Page, told: Report) -> None:
     """The report in words."""
     page.line()
-    page.line(page.styled("What fired, why, and what was done", "bold"))
-    for one in told.rules:
+    title = "What was done wrong to the connection" if told.faults else "What fired, why, and what was done"
+    page.line(page.styled(title, "bold"))
+    for one in told.rules if not told.faults else ():
         page.line(f"  {page.styled(one.rule, 'cyan')}  {one.account}: {one.tells}")
         page.line(f"      because {one.trigger}")
         page.line(f"      {one.action}")
         page.line(f"      {_times(one)}")
+    if told.faults:
+        show_faults(page, told.faults)
     if told.restarts:
         page.line()
         page.line(page.styled("What died and was survived", "bold"))

@@ -144,6 +144,10 @@ class Stage:
         """What died and was replaced since the start."""
         return self._lines(AskHistory(since=self.began, kind="restart"))
 
+    def links(self) -> list[dict[str, Any]]:
+        """How the link moved since the start."""
+        return self._lines(AskHistory(since=self.began, kind="link", limit=500))
+
     def _lines(self, asked: AskHistory) -> list[dict[str, Any]]:
         raw = client.call(self.home, "history", asked, deadline_s=CALL_S)
         found: list[dict[str, Any]] = msgspec.msgpack.decode(raw)["history"]

@@ -16,9 +16,6 @@ from ops.demo.look import Look
 from ops.demo.report import report
 from ops.demo.script import FAST, FULL, Script, Tempo
 from ops.demo.sights import Attempted, Free, Holds, Judged, Locked, Managed, Unlocked, WorkingStop
-from ops.demo.storm import storm
-from ops.demo.storm.faults import STRIKES
-from ops.simulator.faults import FAULTS, Bite
 from supervisor.answers import Status
 
 NOW = datetime(2026, 3, 4, 16, tzinfo=UTC)
@@ -86,23 +83,6 @@ def test_every_account_trades_products_of_its_own(script: Script) -> None:
     products = [root for part in script.parts for root in part.prices]
 
     assert len(products) == len(set(products)), "one account's market would move another's"
-
-
-# ---------------------------------------------------------------------- the storm
-
-
-def test_storm_strikes_with_every_fault_that_a_connection_can_suffer() -> None:
-    struck = {name for strike in STRIKES for name in strike.names}
-    broker = {name for name, row in FAULTS.items() if row.bites is Bite.BROKER}
-
-    assert struck == set(FAULTS) - broker | {"revoke_tokens", "down"}
-
-
-def test_storm_configuration_is_valid_and_every_strike_has_an_act() -> None:
-    told = storm(FAST)
-
-    settings_from(told.configuration)
-    assert len([act for act in told.acts if act.rule]) == len(STRIKES)
 
 
 # ---------------------------------------------------------------------- sights
@@ -260,7 +240,7 @@ def test_report_takes_times_and_action_from_the_receipt() -> None:
     lines = look(BREACH, receipt("r", "close")).history
     script = Script("day", FAST, (), (act,))
 
-    told = report(script, [Played(act=act, began=NOW, took_s=0.2, history=lines)], [], 1.0, None, None)
+    told = report(script, [Played(act=act, began=NOW, took_s=0.2, history=lines)], [], 1.0, None)
 
     assert told.good
     fired = told.rules[0]
@@ -278,11 +258,11 @@ def test_report_is_not_good_where(missed: Any, acts_played: int, trouble: str | 
     script = Script("day", FAST, (), (act,))
     played = [Played(act=act, began=NOW, took_s=0.2, missed=missed)] * acts_played
 
-    assert not report(script, played, [], 1.0, trouble, None).good
+    assert not report(script, played, [], 1.0, trouble).good
 
 
 def test_report_names_configured_rules_that_never_acted(script: Script) -> None:
-    told = report(script, [], [], 1.0, None, None)
+    told = report(script, [], [], 1.0, None)
 
     assert set(told.silent) == {rule.name for rule in Rules().each()}
     assert not told.good
