@@ -186,7 +186,8 @@ class DailyPnl(Machine[Episodes]):
     def _closed_breach(self, crossing: Crossing, snapshot: AccountSnapshot) -> Breach:
         cause = PRICE if self._was_open(crossing) else crossing.cause
         breach = self._breach(crossing.total, cause, snapshot)
-        return msgspec.structs.replace(breach, at=crossing.booked.fill.at)
+        judged = {"judged": "realized", "realized": money_text(crossing.total)}
+        return msgspec.structs.replace(breach, at=crossing.booked.fill.at, inputs=breach.inputs | judged)
 
     def _open_breach(self, snapshot: AccountSnapshot) -> Breach:
         breach = self._breach(snapshot.realized + self.side.sum(snapshot), PRICE, snapshot)
@@ -206,6 +207,7 @@ class DailyPnl(Machine[Episodes]):
             at=snapshot.cause_at or snapshot.now.wall,
             text=f"{self._message} ({text})" if self._message else text,
             inputs={
+                "judged": "realized and open",
                 "realized": money_text(snapshot.realized),
                 "fills": str(len(snapshot.fills)),
                 "include_unrealized": str(self._open_counts).lower(),

@@ -66,7 +66,7 @@ class LossCooldownRule(Resting):
                 value=value,
                 limit=limit,
                 text=f"a trade lost {value} ({limit} or deeper rests {duration_text(tier.cooldown)})",
-                inputs={"own": closing.booked.own.value, "cooldown": duration_text(tier.cooldown)},
+                inputs=_inputs(closing) | {"cooldown": duration_text(tier.cooldown)},
             )
             found.append(Rest(breach, tier.cooldown))
         return found
@@ -107,3 +107,15 @@ class LossCooldownRule(Resting):
 
         first = self._tiers[-1].loss
         return Probe(closed(first), closed(first + 1))
+
+
+def _inputs(closing: Closing) -> dict[str, str]:
+    """What the result is made of: the order's earlier fills, and this one's P&L less its fees."""
+    fill = closing.booked.fill
+    pnl = fill.pnl or 0
+    return {
+        "earlier": money_text(closing.result - pnl + fill.fees),
+        "pnl": money_text(pnl),
+        "fees": money_text(fill.fees),
+        "own": closing.booked.own.value,
+    }

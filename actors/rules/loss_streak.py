@@ -89,7 +89,7 @@ class LossStreakRule(Resting):
             value=str(turn.row),
             limit=str(self._losses),
             text=f"{turn.row} losing trades in a row",
-            inputs={"last_result": money_text(turn.result)},
+            inputs={"row_before": str(turn.row - 1), "last_result": money_text(turn.result)},
         )
 
     def figure(self, state: Episodes, snapshot: AccountSnapshot) -> Figure:
