@@ -44,10 +44,7 @@ def _group() -> None:
 
 @alerts.command("test")
 def test_alerts(ctx: typer.Context, json: Json = False) -> None:
-    """Send a test alert to every channel and say which took it. Fails where one did not.
-
-    Example: riskd alerts test
-    """
+    """Send a test alert to every channel and say which took it. Fails where one did not."""
     place: Place = ctx.obj
     talk("sending; a channel that hangs is given 10s")
     answer = place.ask("alerts.test", Nothing())

@@ -102,10 +102,7 @@ def export(
     format_: Annotated[Literal["jsonl", "csv"], typer.Option("--format")] = "jsonl",
     mask: Annotated[bool, typer.Option("--mask", help="account-1, account-2 for the names.")] = False,
 ) -> None:
-    """Write logs, history, trades or the audit to a file. Secrets are never in it.
-
-    Example: riskd export trades march.csv --since 2026-03-01 --until 2026-04-01 --format csv
-    """
+    """Write logs, history, trades or the audit to a file. Secrets are never in it."""
     place: Place = ctx.obj
     asked = AskExport(what, instant(place, since), instant(place, until), mask=mask)
     if str(file) == "-":

@@ -9,9 +9,6 @@ from supervisor.protocol import Nothing
 
 
 def metrics(ctx: typer.Context) -> None:
-    """Everything that is counted, as Prometheus reads it; metrics.port serves the same over HTTP.
-
-    Example: riskd metrics | grep riskd_state
-    """
+    """Everything that is counted, as Prometheus reads it; metrics.port serves the same over HTTP."""
     place: Place = ctx.obj
     place.page.line(str(place.ask("metrics", Nothing())["text"]).rstrip())

@@ -29,8 +29,6 @@ def report(
     """Trading days in figures: P&L, running total, drawdown, winners, what each rule did.
 
     Only what is stored counts; a day that was not guarded is marked as a gap.
-
-    Example: riskd report week --picture week.svg
     """
     place: Place = ctx.obj
     if picture is not None and picture.suffix != ".svg":

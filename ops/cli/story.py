@@ -56,25 +56,42 @@ def why(
 def chain(answer: dict[str, Any]) -> list[str]:
     """The record of one decision as sentences, one per link of the chain."""
     breach, now = answer["breach"], answer["at"]
-    lines = [f"{_when(breach, now)} {answer['account']}: {breach.get('text') or _breach(breach)}"]
-    lines.append(f"  because {_breach(breach)}, on {breach.get('cause', 'an event')}.")
-    inputs = answer.get("inputs") or {}
-    if inputs:
-        lines.append("  figures: " + ", ".join(f"{name} {value}" for name, value in inputs.items()) + ".")
+    shadow = breach.get("mode") == "shadow"
+    lines = [f"{_when(breach, now)} {answer['account']}: {breach.get('text') or _breach(breach)}."]
+    lines.append(f"  It was seen {_seen(str(breach.get('cause', '')))}, and breaks {_breach(breach)}.")
+    if inputs := answer.get("inputs"):
+        figures = ", ".join(f"{name} {value}" for name, value in inputs.items())
+        lines.append(f"  It was worked out from: {figures}.")
     demands = answer.get("demand") or ()
     several = [demands] if isinstance(demands, dict) else demands
-    lines += [f"  demanded: {_demand(demand)}." for demand in several]
-    if breach.get("mode") == "shadow":
-        lines.append("  the rule is in shadow: nothing was done.")
+    wants = "would have demanded" if shadow else "demands"
+    lines += [f"  The rule {wants}: {_demand(demand)}." for demand in several]
+    if shadow:
+        lines.append("  The rule is in shadow: nothing was done.")
     if lock := answer.get("lockout"):
         end = words.until(words.parsed(lock.get("until")), now)
-        lines.append(f"  locked by {lock.get('rule')}: {end}. {lock.get('reason', '')}".rstrip())
-    receipt = answer.get("enforcement")
-    if receipt:
+        lines.append(f"  It locked the account (rule {lock.get('rule')}) until {end}.")
+    if receipt := answer.get("enforcement"):
         lines += _calls(receipt, now)
-    elif breach.get("mode") != "shadow" and demands:
-        lines.append("  no call is recorded yet.")
+    elif not shadow and demands:
+        lines.append("  No call is recorded yet.")
     return lines
+
+
+def _seen(cause: str) -> str:
+    """What the record says brought it about, in words."""
+    what, _, which = cause.partition(":")
+    match what:
+        case "fill" | "order":
+            return f"with {what} {which}"
+        case "price":
+            return "when the price moved"
+        case "time":
+            return "as time passed"
+        case "account":
+            return "when the gateway told of the account"
+        case _:
+            return f"on {cause or 'an event'}"
 
 
 def _when(line: dict[str, Any], now: datetime) -> str:
@@ -84,7 +101,7 @@ def _when(line: dict[str, Any], now: datetime) -> str:
 def _breach(breach: dict[str, Any]) -> str:
     mark = f" at a mark of {breach['mark']}" if breach.get("mark") else ""
     contract = f" in {breach['contract']}" if breach.get("contract") else ""
-    return f"{breach.get('rule')}: {breach.get('value')} against {breach.get('limit')}{contract}{mark}"
+    return f"{breach.get('rule')} with {breach.get('value')} against {breach.get('limit')}{contract}{mark}"
 
 
 def _demand(demand: dict[str, Any]) -> str:
@@ -104,9 +121,9 @@ def _calls(receipt: dict[str, Any], now: datetime) -> list[str]:
     if receipt.get("verified"):
         at = words.moment(words.parsed(receipt.get("verified_at")), now)
         rounds = words.count(int(receipt.get("rounds") or 1), "round")
-        lines.append(f"  confirmed by the account at {at}, after {rounds}.")
+        lines.append(f"  The account showed it done at {at}, after {rounds}.")
     else:
-        lines.append("  NOT confirmed by the account yet.")
+        lines.append("  The account has NOT shown it done yet.")
     return lines
 
 

@@ -12,6 +12,8 @@ import click
 import typer
 from typer.core import TyperGroup
 
+from ops.cli.examples import EXAMPLES
+
 
 class Entry(NamedTuple):
     module: str
@@ -21,6 +23,7 @@ class Entry(NamedTuple):
     help: str
 
 
+ANYWHERE = "Anywhere on the line: --home, --config, --set, --env-file, --color."
 READ, SAFE, ADMIN, TRY = "Reading", "Towards safety", "Admin", "Trying it"
 
 TABLE: dict[str, Entry] = {
@@ -106,8 +109,20 @@ def as_click(name: str, found: object) -> click.Command:
         app.command(name)(found)  # type: ignore[type-var]  # a function of a command module
         made = typer.main.get_command(app)
     made.name = name
-    made.epilog = made.epilog or "Anywhere on the line: --home, --config, --set, --env-file, --color."
+    _teach(made, name)
     return made
+
+
+def _teach(command: click.Command, path: str) -> None:
+    """An example below the help, and what may stand anywhere; of a group, below each of its commands."""
+    example = EXAMPLES.get(path)
+    shown = [f"Example: {example}"] if example else []
+    command.epilog = "\n\n".join(
+        (*shown, "Anywhere on the line: --home, --config, --set, --env-file, --color.")
+    )
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            _teach(below, f"{path} {name}")
 
 
 def group(help: str | None = None) -> typer.Typer:  # noqa: A002 - typer's own word

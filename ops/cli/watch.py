@@ -36,10 +36,7 @@ def watch(
     every: Annotated[str, typer.Option("--every", metavar="1s", help="How often it looks.")] = "1s",
     once: Annotated[bool, typer.Option("--once", help="Draw it once and end.")] = False,
 ) -> None:
-    """The live screen: how much of each limit is used, what is left, countdowns, the last decisions.
-
-    Example: riskd watch -a PRAC-V2-1001 --every 2s
-    """
+    """The live screen: how much of each limit is used, what is left, countdowns, the last decisions."""
     from rich.console import Console
 
     place: Place = ctx.obj

@@ -305,13 +305,13 @@ def test_why_reads_as_a_chain_of_sentences(daemon: StandIn, riskd: Riskd) -> Non
     assert daemon.asked == [("why", AskWhy("PRAC-1", None))]
     told = [
         "PRAC-1: the day stands at -512.50, the limit is -500.00",
-        "because daily_realized_loss: -512.50 against -500.00 at a mark of 20990.00, on fill:77.",
-        "figures: realized -472.50, unrealized -40.00.",
-        "demanded: account flat.",
-        "locked by daily_realized_loss:",
+        "It was seen with fill 77, and breaks daily_realized_loss with -512.50 against -500.00 at a mark of",
+        "It was worked out from: realized -472.50, unrealized -40.00.",
+        "The rule demands: account flat.",
+        "It locked the account (rule daily_realized_loss) until ",
         "close 2 CON.F.US.MNQ.H26: refused (code 5: market closed) in 12 ms.",
         "close 2 CON.F.US.MNQ.H26: confirmed in 10 ms.",
-        "confirmed by the account at",
+        "The account showed it done at",
     ]
     assert len(lines) == len(told)
     for part, line in zip(told, lines, strict=True):
@@ -321,7 +321,7 @@ def test_why_reads_as_a_chain_of_sentences(daemon: StandIn, riskd: Riskd) -> Non
 def test_why_of_what_is_not_confirmed_says_so(daemon: StandIn, riskd: Riskd) -> None:
     daemon.answers["why"] = WHY | {"enforcement": RECEIPT | {"verified": False}}
 
-    assert "NOT confirmed by the account yet." in riskd("why").out
+    assert "The account has NOT shown it done yet." in riskd("why").out
 
 
 def test_why_of_a_shadow_rule_says_that_nothing_was_done(daemon: StandIn, riskd: Riskd) -> None:
