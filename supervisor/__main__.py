@@ -40,6 +40,7 @@ from supervisor.handlers import Daemon
 from supervisor.home import Home
 from supervisor.identity import recorded
 from supervisor.metrics import MetricsServer
+from supervisor.phases import Phases, age_s
 from supervisor.placement import settle_down
 from supervisor.presence import Ended, Presence, refuse
 from supervisor.program import Ending, Program
@@ -85,11 +86,14 @@ def parser() -> argparse.ArgumentParser:
 
 def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     restart = int(os.environ.get("RISKD_RESTART", "0"))
+    phases = Phases(clock.mono() - age_s(), "importing")
+    phases.begin("opening the store", clock.mono())
     arm_crash_points(arguments, restart)
     try:
         store = Store.open(home.database, clock.wall(), home.backups)
     except CannotOpen as error:
         return refuse(home, Ended(1, f"cannot open the store: {error}", "riskd doctor"))
+    phases.begin("settling the configuration", clock.mono())
     try:
         accepted = settle(store, arguments.config, arguments.sets, arguments.env_file, restarted=restart > 0)
     except ConfigurationMistakes as error:
@@ -112,7 +116,7 @@ def guard(home: Home, clock: Clock, arguments: argparse.Namespace) -> int:
     try:
         checkpoint(1, "service start", pid=os.getpid(), restart=restart, python=sys.version.split()[0])
         checkpoint(2, "config loaded", digest=accepted.digest[:12], source=accepted.source)
-        ending = trio.run(_serve, home, clock, store, accepted, restart, arguments.safe_mode)
+        ending = trio.run(_serve, home, clock, store, accepted, restart, arguments.safe_mode, phases)
         log.info("service.ended", exit=ending.exit, why=ending.why)
     finally:
         logs.stop()
@@ -141,7 +145,13 @@ def arm_crash_points(arguments: argparse.Namespace, restart: int) -> None:
 
 
 async def _serve(
-    home: Home, clock: Clock, store: Store, accepted: Accepted, restart: int, safe_mode: bool
+    home: Home,
+    clock: Clock,
+    store: Store,
+    accepted: Accepted,
+    restart: int,
+    safe_mode: bool,
+    phases: Phases,
 ) -> Ending:
     daemon = Presence(home, clock, restart, safe_mode)
     program = Program(
@@ -158,6 +168,7 @@ async def _serve(
         grace_s=GRACE_S,
         claim=Claims(home, accepted.settings.gateway.api_url or "").take,
         standing=accepted.wanted,
+        phases=phases,
     )
     daemon.program = program
     store_accepted(program, accepted)

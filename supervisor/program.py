@@ -67,6 +67,7 @@ from supervisor.handle import DeadLetter as Letter
 from supervisor.home import Home
 from supervisor.hooks import SilentHooks
 from supervisor.inbox import Inbox
+from supervisor.phases import Phases
 from supervisor.silence import SILENT_S, Silence, in_session, listened
 from supervisor.tree import Parts, trunk
 from supervisor.winding_down import TERMINATED, wind_down
@@ -123,10 +124,13 @@ class Program(SilentHooks):
         grace_s: float = 0.0,
         claim: Callable[[int], str] | None = None,
         standing: Standing | None = None,
+        phases: Phases | None = None,
     ) -> None:
         """`grace_s`: how long an end waits for closes that are under way. `claim`: takes an account for
         this guard alone, or says who has it."""
         self.settings, self.home, self.store = settings, home, store
+        self._phases = phases or Phases(clock.mono(), "making the parts")
+        self._phases.begin("making the parts", clock.mono())
         self.standing = standing or Standing.settled(settings)
         """What is in force (`settings`), and what was asked for and waits."""
         self.file_fault: Reason | None = None
@@ -274,6 +278,7 @@ class Program(SilentHooks):
 
     def _phase(self, phase: str) -> None:
         log.info("program.phase", phase=phase)
+        self._phases.begin(phase, self.clock.mono())
         if self._on_phase is not None:
             self._on_phase(phase)
 
@@ -329,6 +334,7 @@ class Program(SilentHooks):
 
     def _become_ready(self) -> None:
         self.ready = True
+        log.info("program.guarding", **self._phases.told(self.clock.mono()))
         self._phase("ready")
 
     # ------------------------------------------------------------------ what the connection tells
