@@ -34,7 +34,8 @@ def warnings_of(
                 yield Problem(path, f"no alert is of kind {kind!r}", f"kinds are {', '.join(ALERT_KINDS)}")
     for account in accounts:
         yield from _unknown_roots(account)
-    for name, rule in (written.get("rules") or {}).items():
+    rules = written.get("rules")
+    for name, rule in rules.items() if isinstance(rules, Mapping) else ():
         if name in _OFF_UNLESS_SAID and isinstance(rule, Mapping) and not {"mode", "enabled"} & set(rule):
             yield Problem(
                 ("rules", name), f"rules.{name} has no mode and is off", "write mode: armed or mode: off"

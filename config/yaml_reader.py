@@ -39,8 +39,11 @@ def read_yaml(source: Source) -> Node | None:
 
 
 def plain_values(text: str) -> Any:
-    """The values of a text that `read_yaml` found no fault with, typed as YAML types them."""
-    return YAML(typ="safe", pure=True).load(text)
+    """The values of a text, typed as YAML types them. ValueError for one that stands for no value."""
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, LookupError, TypeError, AttributeError) as error:  # of odd numbers, too
+        raise ValueError(f"no YAML value: {type(error).__name__}") from None
 
 
 def _syntax_hint(error: MarkedYAMLError) -> str:

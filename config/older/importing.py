@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.mistakes import ConfigurationMistakes, Mistake
 from config.older import surroundings
 from config.older.pages import Line, Page, put
 from config.older.rules import OLDER_RULES, rule
@@ -40,8 +41,17 @@ class Imported:
 def imported(folder: Path, monday: int | None = None) -> Imported:
     """Convert the older files of a folder. `monday` is the number of Monday, where the files do not show it.
 
-    Raises CannotImport, with everything that is missing at once.
+    Raises CannotImport, with all that is missing at once; ConfigurationMistakes where a file is no YAML.
     """
+    try:
+        return _imported(folder, monday)
+    except (CannotImport, ConfigurationMistakes):
+        raise
+    except ValueError as error:
+        raise CannotImport(f"cannot import {folder}", (str(error),)) from None
+
+
+def _imported(folder: Path, monday: int | None) -> Imported:
     pages = {name: Page(name, _read(folder / name)) for name in (RISK, TIMERS, ACCOUNTS, API, HOLIDAYS)}
     risk, timers = pages[RISK], pages[TIMERS]
     if not risk.values:
@@ -70,7 +80,6 @@ def imported(folder: Path, monday: int | None = None) -> Imported:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from config.mistakes import ConfigurationMistakes, Mistake
     from config.tree import Source
     from config.yaml_reader import plain_values, read_yaml
 
@@ -83,7 +92,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise CannotImport(f"cannot read {path}", (str(error),)) from None
     if read_yaml(Source(str(path), text, mistakes)) is None or mistakes:
         raise ConfigurationMistakes(mistakes)
-    found = plain_values(text)
+    try:
+        found = plain_values(text)
+    except (ValueError, RecursionError, OverflowError) as error:  # a date that is in no calendar, and such
+        raise CannotImport(f"cannot read {path}", (str(error),)) from None
     return _text_keys(found) if isinstance(found, dict) else {}
 
 

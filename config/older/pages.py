@@ -103,6 +103,19 @@ def put(document: dict[str, Any], key: str, value: Any) -> None:
     document[last] = value
 
 
+def number(value: Any) -> float:
+    """A number as the older files had it. ValueError, with the value, for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a number")
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{value!r} is not a number") from None
+    if not abs(found) < 1e12:
+        raise ValueError(f"{value!r} is not a number of this world")
+    return found
+
+
 def seconds(value: Any) -> str | None:
     """A number of seconds, or a duration, as a duration."""
     if value is None or isinstance(value, str):
@@ -111,4 +124,4 @@ def seconds(value: Any) -> str | None:
 
     from config.values import duration_text
 
-    return duration_text(timedelta(seconds=round(float(value))))
+    return duration_text(timedelta(seconds=min(abs(round(number(value))), 10**9)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from config.older.pages import DROPPED, Page, put, seconds
+from config.older.pages import DROPPED, Page, number, put, seconds
 
 _ALWAYS = {
     "close_all": "what a rule closes follows from its action",
@@ -39,7 +39,7 @@ def rule(old: Page, timers: Page, name: str) -> dict[str, Any]:
 
 
 def _loss(value: Any) -> Any:
-    return None if value is None else -abs(float(value))
+    return None if value is None else -abs(number(value))
 
 
 def _max_contracts(old: Page, timers: Page, new: dict[str, Any], to: str) -> None:
@@ -59,7 +59,7 @@ def _per_instrument(old: Page, timers: Page, new: dict[str, Any], to: str) -> No
     put(new, "action", None if how is None else "reduce" if how == "reduce_to_limit" else "close")
     unknown = old.take("unknown_symbol_action", f"{to}.unknown", "default_limit, or unknown: block or allow")
     if isinstance(unknown, str) and unknown.startswith("allow_with_limit"):
-        new["default_limit"] = int(unknown.partition(":")[2])
+        new["default_limit"] = int(number(unknown.partition(":")[2]))
     elif unknown is not None:
         new["unknown"] = "allow" if str(unknown).startswith("allow") else "block"
 

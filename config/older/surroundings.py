@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from config.older.pages import CONVERTED, DROPPED, Page, put, seconds
+from config.older.pages import CONVERTED, DROPPED, Page, number, put, seconds
 from config.values import WEEKDAYS
 
 _NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
@@ -115,7 +115,7 @@ def api(old: Page, document: dict[str, Any]) -> None:
     put(document, "gateway.request_timeout", seconds(timeout))
     most = old.take("rate_limit.requests.per_minute", "gateway.budget", "requests per 60s")
     if most is not None:
-        reserved = min(40, max(1, int(most) // 5))
+        reserved = min(40, max(1, int(number(most)) // 5))
         document["gateway"]["budget"] = {"requests": most, "per": "60s", "reserved": reserved}
     for key, why in DROPPED_API.items():
         old.drop(key, why)
@@ -161,7 +161,7 @@ def session(
         main = {"start": start, "end": end, "timezone": zone}
         document["sessions"] = {"main": {key: value for key, value in main.items() if value is not None}}
         days = old.take("allowed_days", "sessions.main.days", "weekdays by name")
-        if days:
+        if isinstance(days, list) and days:
             put(document, "sessions.main.days", weekdays(days, monday, missing))
 
 
@@ -191,7 +191,9 @@ def holidays(timers: Page, own: Page, document: dict[str, Any]) -> None:
             value = page.values[key]
             if key in ("early_close", "early_closes"):
                 page.take(str(key), "holidays.early_closes", "close_time is close")
-                early += [_early(one) for one in value or ()]
+                early += (
+                    [_early(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+                )
             elif key == "dates" and isinstance(value, dict):
                 for year, dates in value.items():
                     page.note(f"dates.{year}", CONVERTED, "holidays.closed", "one list for all years")
@@ -206,7 +208,8 @@ def holidays(timers: Page, own: Page, document: dict[str, Any]) -> None:
 
 
 def _dates(found: Any) -> list[str]:
-    return [str(one.get("date") if isinstance(one, dict) else one) for one in found or ()]
+    listed = found if isinstance(found, list) else [found]
+    return [str(one.get("date") if isinstance(one, dict) else one) for one in listed if one is not None]
 
 
 def _early(one: dict[str, Any]) -> dict[str, Any]:

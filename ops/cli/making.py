@@ -237,12 +237,16 @@ def import_older(
 
     Refused, with everything that is missing, where an enabled rule needs a file that is not there.
     """
+    from config.mistakes import ConfigurationMistakes, rendered
     from config.older.importing import CannotImport, imported
 
     place: Place = ctx.obj
     target = free_target(place.files[0], force=force)
     try:
         found = imported(folder, monday)
+    except ConfigurationMistakes as error:
+        talk(rendered(error.mistakes))
+        raise Refused(Exit.BAD_CONFIG, f"cannot import {folder}: it cannot be read") from None
     except CannotImport as error:
         raise Refused(Exit.BAD_CONFIG, error.why, "; ".join(error.missing)) from None
     _refuse_mistakes(folder, found.document)

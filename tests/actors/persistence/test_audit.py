@@ -101,3 +101,19 @@ def test_the_chain_goes_on_after_a_restart(path: Path) -> None:
         store.close()
 
     assert (chain.entries, chain.broken_at) == (3, None)
+
+
+@given(st.lists(st.text(max_size=20), max_size=12), st.data(), st.booleans())
+def test_every_row_put_in_is_found(entries: list[str], data: st.DataObject, linked: bool) -> None:
+    """Given a forged row that even follows from the one before it, then the one behind it does not."""
+    rows = chain(entries)
+    at = data.draw(st.integers(0, len(rows)))
+    before = rows[at - 1][3] if at else GENESIS
+    previous = before if linked else link(before, "x")
+    rows.insert(at, (at, "forged", previous, link(previous, "forged")))
+
+    found = follow(rows)
+    if linked and at == len(rows) - 1:  # at the end only the head, kept elsewhere, tells
+        assert found.head != before
+    else:
+        assert found.broken_at is not None
