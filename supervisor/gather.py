@@ -68,6 +68,7 @@ def seen(program: Program, process: Process) -> Seen:
         program.board.read(("store",), StoreView),
         process.facts(now.mono),
         None if watchdog is None else answers.WatchdogFacts(watchdog.pid),
+        safe_mode=program.parts.safe_mode,
         holidays_known=program.calendar.covers(now.wall.date()),
         faults=(*_faults(program), *outside.reasons(timers, program.board.read(("traffic",), Traffic), now)),
         notes=(*_notes(program), *outside.notes(timers, link, now)),

@@ -336,6 +336,9 @@ class Program(SilentHooks):
         self.ready = True
         log.info("program.guarding", **self._phases.told(self.clock.mono()))
         self._phase("ready")
+        if self.parts.safe_mode:
+            text = "safe mode: no rule is judged, every account is locked against new risk"
+            self.alert("critical", f"{text}. riskd restart leaves it", "safe-mode")
 
     # ------------------------------------------------------------------ what the connection tells
 

@@ -132,6 +132,13 @@ class Rig:
         return found.pid if found else 0
 
     @property
+    def started_pid(self) -> int:
+        """Of the daemon that the watchdog started last, however far it has come."""
+        lines = self.home.watchdog_out.read_text("utf-8").splitlines()
+        started = [json.loads(line) for line in lines if '"watchdog.started"' in line]
+        return int(started[-1]["pid"])
+
+    @property
     def watchdog_pid(self) -> int:
         found = recorded(self.home.watchdog)
         return found.pid if found else 0

@@ -374,6 +374,29 @@ def test_killed_or_suspended_watchdog_comes_back_and_the_daemon_is_not_disturbed
     assert status["watchdog"]["pid"] == mortal.watchdog_pid, "the new watchdog adopted the daemon"
 
 
+def test_daemon_that_keeps_dying_ends_in_safe_mode_which_restart_leaves(mortal: Guard) -> None:
+    mortal.buy("MES", 1, 5800)
+    mortal.until(lambda: mortal.positions() == {"MES": 1}, "the position")
+    for _ in range(5):
+        mortal.until(lambda: identity_of(mortal.started_pid), "another one started")
+        os.kill(mortal.started_pid, signal.SIGKILL)
+        mortal.until(lambda gone=mortal.started_pid: mortal.started_pid != gone, "replaced")
+
+    mortal.until(lambda: mortal.status().get("state") == "safe_mode", "safe mode")
+
+    assert mortal.riskd("status", "--check").code == 5
+    for account in (A, B):
+        mortal.until(lambda name=account: "safe_mode" in mortal.lockouts(name), f"{account} is locked")
+        assert mortal.lockouts(account)["safe_mode"]["kind"] == "condition"
+    mortal.buy("NQ", 1, 21000)
+    mortal.until(lambda: mortal.held() == {"MES": 1}, "new risk is refused, what was open stays")
+    alerts = mortal.riskd("history", "--kind", "alert", "--json").lines
+    assert [line for line in alerts if line["message"].startswith("safe mode")]
+    assert mortal.riskd("restart").code == 0
+    assert "safe_mode" not in mortal.lockouts()
+    mortal.control(op="close", account=A, contract="MES")
+
+
 def test_both_killed_at_once_leave_a_socket_that_keeps_nobody_out() -> None:
     with guard(RULES) as guarded:
         guarded.buy("MNQ", 2, 21000)

@@ -116,6 +116,7 @@ def test_in_safe_mode_no_rule_runs_and_new_risk_is_refused(monkeypatch: pytest.M
         d.locked("safe_mode")
         assert [name for name in d.actors() if "/rules/" in name] == []
         assert d.rule("daily_realized_loss")["state"] == "failed"
+        assert d.status()["state"] == "safe_mode"
 
         d.buy("MNQ", 2)
         d.holds(MNQ=1)
