@@ -48,15 +48,21 @@ def calls(text: str) -> Iterator[str]:
 
 def refusal(line: str) -> str | None:
     """Why `riskd LINE` is no command, or None."""
-    words = [word for word in shlex.split(line) if not PLACEHOLDER.match(word)]
+    words = shlex.split(line)
     if words and words[0] in VERBS:
         return None
-    known = _options(root())
     command: click.Command = root()
-    for word in words:
+    known = _options(command)
+    rest = iter(words)
+    for word in rest:
+        if PLACEHOLDER.match(word):
+            continue
         if word.startswith("-"):
-            if word.split("=")[0] not in known | {"-h", "--help"}:
+            name, sign, _ = word.partition("=")
+            if name not in known:
                 return f"riskd {line}: no option {word}"
+            if known[name] and not sign:
+                next(rest, None)
         elif isinstance(command, click.Group):
             found = command.get_command(click.Context(command), word)
             if found is None:
@@ -66,8 +72,13 @@ def refusal(line: str) -> str | None:
     return None
 
 
-def _options(command: click.Command) -> set[str]:
-    return {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+def _options(command: click.Command) -> dict[str, bool]:
+    """Options by their names, each with whether a value follows it."""
+    found = {"-h": False, "--help": False}
+    for option in command.params:
+        valued = isinstance(option, click.Option) and not option.is_flag and not option.count
+        found |= dict.fromkeys((*option.opts, *option.secondary_opts), valued)
+    return found
 
 
 @pytest.mark.parametrize("document", names([README, DOCS / "runbook.md", DOCS / "architecture.md"]))

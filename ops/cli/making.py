@@ -18,6 +18,7 @@ from ops.cli.place import Place, now
 from supervisor.protocol import Exit, Refused
 
 PRACTICE = "practice"
+EXAMPLES = (PRACTICE, "evaluation", "funded", "several_accounts", "simulator")
 KEY_FILE = "api.key"
 KEYRING_SERVICE = "riskd"
 WAYS = ("env", "file", "keyring")
@@ -37,7 +38,7 @@ def init(
     ctx: typer.Context,
     example: Annotated[
         str | None,
-        typer.Option("--example", metavar="NAME", help="practice, evaluation, funded, several_accounts"),
+        typer.Option("--example", metavar="NAME", help=f"{', '.join(EXAMPLES)}."),
     ] = None,
     username: Annotated[
         str | None, typer.Option("--username", metavar="NAME", help="The gateway's user name.")
@@ -102,9 +103,7 @@ def input_on_stderr(question: str) -> str:
 
 def ask(answer: Callable[[str], str]) -> Wishes:
     """The questions of a guided start; an empty answer takes what stands in brackets."""
-    example = (
-        answer(f"start from practice, evaluation, funded or several_accounts? [{PRACTICE}] ") or PRACTICE
-    )
+    example = answer(f"start from {', '.join(EXAMPLES[:-1])} or {EXAMPLES[-1]}? [{PRACTICE}] ") or PRACTICE
     example_text(example)
     username = answer("the gateway's user name [taken from PROJECT_X_USERNAME]: ")
     accounts = answer("accounts to guard, by name or id, with commas between [all of the login]: ")
@@ -211,12 +210,14 @@ def _say_what_is_left(place: Place, target: Path, wishes: Wishes) -> None:
     from config.load import load
     from config.mistakes import ConfigurationMistakes
 
+    simulated = False
     try:
-        load((target,), (), os.environ, Path(place.env_file) if place.env_file else None)
+        loaded = load((target,), (), os.environ, Path(place.env_file) if place.env_file else None)
+        simulated = loaded.settings.gateway.kind == "simulator"
     except ConfigurationMistakes as error:
         for mistake in error.mistakes:
             talk(f"still to do: {mistake}")
-    if wishes.keep_key == "env":
+    if wishes.keep_key == "env" and not simulated:
         talk("the API key is read from PROJECT_X_API_KEY")
     talk("then: riskd config check, riskd up")
 

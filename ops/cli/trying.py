@@ -11,8 +11,18 @@ OWN = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_na
 Args = Annotated[list[str] | None, typer.Argument(metavar="ARGS")]
 
 
-def _simulator(args: Args = None) -> None:
-    """The simulated gateway on 127.0.0.1: --port, --scenario, --speed, --seed, --rate-limit."""
+def _simulator(ctx: typer.Context, args: Args = None) -> None:
+    """The simulated gateway on 127.0.0.1: --port, --scenario, --speed, --seed, --rate-limit.
+
+    An operation in their place: what a person does in the broker's screen, at the one that `up` started.
+
+    Example: riskd simulator order account=PRAC-V2-1001 contract=MNQ side=buy size=2
+    """
+    if args and not args[0].startswith("-"):
+        from ops.cli.broker import operate
+
+        operate(ctx.obj, args[0], tuple(args[1:]))
+        return
     from ops.simulator.__main__ import main
 
     raise typer.Exit(main(list(args or ())))

@@ -63,7 +63,12 @@ async def _run(settings: Settings, clock: Clock, scenario: Scenario) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="riskd simulator", description="A ProjectX gateway on loopback.")
+    parser = argparse.ArgumentParser(
+        prog="riskd simulator",
+        description="A ProjectX gateway on loopback.",
+        epilog="riskd simulator OPERATION KEY=VALUE... acts at the one that riskd up started, as a person "
+        "would in the broker's screen; riskd simulator help lists the operations.",
+    )
     parser.add_argument("--host", type=_loopback, default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
     parser.add_argument("--scenario", help="name of a built-in scenario, or a YAML file")

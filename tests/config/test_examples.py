@@ -21,6 +21,7 @@ def test_examples_are_those_that_are_promised() -> None:
         "practice.yaml",
         "riskd.example.yaml",
         "several_accounts.yaml",
+        "simulator.yaml",
     }
 
 
