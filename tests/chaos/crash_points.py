@@ -12,6 +12,7 @@ import ast
 import atexit
 import functools
 import itertools
+import os
 import random
 import time
 from collections import Counter
@@ -56,9 +57,15 @@ class Played(Struct, frozen=True):
     """Points passed in the first start, in order; only of a run without a kill."""
 
 
-@functools.cache
 def cradle() -> Cradle:
     """One for this process; it ends with it, because nobody can ask it any more then."""
+    return _cradle_of(os.getpid())
+
+
+@functools.cache
+def _cradle_of(process: int) -> Cradle:
+    # By process: a forked worker must not talk into the pipes of the one that it came from.
+    del process
     made = Cradle()
     atexit.register(made.close)
     return made
