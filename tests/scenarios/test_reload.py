@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from config.checks import settings_from
+from config.mistakes import ConfigurationMistakes
+from config.older.importing import CannotImport, imported
 from supervisor.protocol import DoReload, DoRuleMode, DoRuleSet, Exit, Refused
 from tests.scenarios.desk import A, desk
 
+OLDER = Path(__file__).parents[1] / "config" / "older"
 LOSS = {"daily_realized_loss": {"limit": -500}}
+
+
+def test_S90_an_import_without_the_timers_names_file_and_rules_and_a_missing_session_is_a_mistake(
+    tmp_path: Path,
+) -> None:
+    """Given older files without timers_config.yaml while 006, 007 and 009 are enabled, then refused, all named;
+    given an armed 009 without `sessions.main`, then the configuration is refused."""
+    shutil.copy(OLDER / "risk_config.yaml", tmp_path)
+    with pytest.raises(CannotImport) as refused:
+        imported(tmp_path)
+    named = ("timers_config.yaml", "trade_frequency_limit", "cooldown_after_loss", "session_block_outside")
+    assert all(name in str(refused.value) for name in named)
+
+    with pytest.raises(ConfigurationMistakes, match="no session 'main'"):
+        settings_from(
+            {"gateway": {"kind": "simulator"}, "accounts": "all", "rules": {"session_block_outside": {}}}
+        )
 
 
 def test_S92_a_file_with_a_mistake_is_refused_and_the_old_limits_stay() -> None:

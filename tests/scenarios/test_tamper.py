@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from datetime import timedelta
+
 import pytest
 
 from supervisor.protocol import (
@@ -212,3 +215,41 @@ def test_a_demand_ends_with_the_rule_that_made_it() -> None:
         d.fault("all", on=False)
         d.advance(60)
         d.holds(MNQ=3)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_is_asked_for_the_limit_in_force_is_never_laxer_before_its_time(seed: int) -> None:
+    """Commands, reloads, restarts, files put in at `up` and clocks that jump, in a seeded order.
+
+    A limit is allowed that was wished for 30 minutes ago and ever since, or is no laxer than the one before.
+    """
+    chance = random.Random(seed)
+    with desk(LIMIT, tamper=HALF_AN_HOUR) as d:
+        wished, since, before = 2, d.now, 2
+        for _ in range(10):
+            number, was = chance.randint(1, 5), wished
+            match chance.choice(["set", "reload", "restart", "up", "wait", "wait"]):
+                case "set":
+                    d.ask("rules.set", DoRuleSet("max_contracts", "limit", str(number)))
+                    wished = number
+                case "reload":
+                    d.write(rules={"max_contracts": {"limit": number}})
+                    d.ask("reload", DoReload())
+                    wished = number
+                case "restart":
+                    d.stop()
+                    d.start()
+                case "up":
+                    d.stop()
+                    d.write(rules={"max_contracts": {"limit": number}})
+                    d.starts = 0
+                    d.start()
+                    wished = number
+                case _:
+                    d.advance(chance.choice([5, 20, 31]) * 60)
+            since = since if was == wished else d.now
+            now = int(d.rule("max_contracts")["limit"])
+            if now > before:
+                assert now <= wished
+                assert d.now - since >= timedelta(minutes=30), f"seed {seed}: {before} -> {now} too early"
+            before = now
