@@ -17,10 +17,10 @@ OLDER = Path(__file__).parents[1] / "config" / "older"
 LOSS = {"daily_realized_loss": {"limit": -500}}
 
 
-def test_S90_an_import_without_the_timers_names_file_and_rules_and_a_missing_session_is_a_mistake(
+def test_S90_an_import_without_the_timers_is_refused_and_so_is_a_rule_without_its_session(
     tmp_path: Path,
 ) -> None:
-    """Given older files without timers_config.yaml while 006, 007 and 009 are enabled, then refused, all named;
+    """Given older files without the timers while 006, 007 and 009 are enabled, then refused, all named;
     given an armed 009 without `sessions.main`, then the configuration is refused."""
     shutil.copy(OLDER / "risk_config.yaml", tmp_path)
     with pytest.raises(CannotImport) as refused:
