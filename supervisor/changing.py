@@ -37,7 +37,7 @@ from supervisor.protocol import (
 )
 from supervisor.records import headed
 from supervisor.reloading import Change, changes, considered, knows_time, locked, put_in_force, ripened
-from supervisor.telling import HANDLERS
+from supervisor.trying import HANDLERS
 from supervisor.waiting import concerns, pending, told
 
 __all__ = ["HANDLERS"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 from actors.address import Address
@@ -101,6 +102,14 @@ class GatewayLoop:
 
     def drop_link(self, why: str) -> None:
         self._to_keeper(lambda keeper: keeper.drop_link(why))
+
+    def beside[T](self, work: Callable[[Gateway], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Carry something out on the loop thread with a gateway of its own; the connection is not touched."""
+
+        async def carry_out() -> T:
+            return await work(self._make_gateway())
+
+        return asyncio.run_coroutine_threadsafe(carry_out(), self._loop)
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> None:
         """Call `fn` on the loop thread after so many seconds; it must be quick."""
