@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from config.errors import WeMustAct
+
 ReasonKind = Literal[
     "normal",
     "shutdown",
@@ -45,7 +47,7 @@ class Reason(msgspec.Struct, frozen=True):
         return ": ".join(part for part in parts if part)
 
 
-class ActorDied(Exception):
+class ActorDied(WeMustAct):
     """An ask could not be answered: its actor crashed, hung, was stopped, or nobody is there."""
 
 

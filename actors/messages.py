@@ -20,6 +20,8 @@ from typing import NewType
 
 from msgspec import Struct
 
+from config.errors import GatewayMustAct
+
 AccountId = NewType("AccountId", int)
 ContractId = NewType("ContractId", str)
 OrderId = NewType("OrderId", int)
@@ -42,7 +44,7 @@ class Now(Struct, frozen=True, gc=False):
 # ---------------------------------------------------------------------- what the gateway reports
 
 
-class OffGrid(ValueError):
+class OffGrid(GatewayMustAct, ValueError):
     """A price that is not a whole number of its contract's ticks."""
 
 

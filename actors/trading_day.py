@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from config.calendar import EQUITY, HolidayTable, holiday_table
+from config.errors import CallerMustAct
 from config.settings import Session, Settings
 from config.values import WEEKDAYS
 
@@ -18,7 +19,7 @@ _DAY = timedelta(days=1)
 _SEARCH_DAYS = 400
 
 
-class NoTradingDay(ValueError):
+class NoTradingDay(CallerMustAct, ValueError):
     """A date that names no trading day, because its reset does not happen."""
 
 

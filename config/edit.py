@@ -12,11 +12,13 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
+from config.errors import OperatorMustAct
+
 _PLAIN = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./%-]*")
 _AS_ENABLED = {"armed": "true", "off": "false"}
 
 
-class NotEditable(ValueError):
+class NotEditable(OperatorMustAct, ValueError):
     """A file in which the value cannot be changed by itself; the hint says what to do instead."""
 
 

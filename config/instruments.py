@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
+from config.errors import GatewayMustAct
 from config.values import dollars
 
 # Gateway code = exchange root.
@@ -69,7 +70,7 @@ _SYMBOL_ID = re.compile(r"[A-Z]\.[A-Z]+\.([A-Z0-9]+)")
 _CONTRACT_NAME = re.compile(r"([A-Z0-9]+?)[FGHJKMNQUVXZ]\d{1,2}")
 
 
-class UnknownContract(ValueError):
+class UnknownContract(GatewayMustAct, ValueError):
     """A contract id or name that does not have the documented form: its root cannot be told."""
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from config.errors import OperatorMustAct
+
 _HOLDS_SECRET = re.compile(r"(api_?key|secret|password|token|\bto)[\"']?\s*:", re.IGNORECASE)
 
 
@@ -35,7 +37,7 @@ class Mistake:
         return f"{self}\n    {shown}\n    {' ' * (self.column - 1)}^"
 
 
-class ConfigurationMistakes(ValueError):
+class ConfigurationMistakes(OperatorMustAct, ValueError):
     """A configuration that cannot be used, with every mistake in it. The program ends with 78."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from config.env_file import open_to_others
+from config.errors import OperatorMustAct
 from config.fields import CommandSecret, EnvSecret, FileSecret, KeyringSecret
 
 _COMMAND_SECONDS = 30.0
 _SERVICE = "riskd"
 
 
-class SecretUnavailable(ValueError):
+class SecretUnavailable(OperatorMustAct, ValueError):
     """A secret that is not where the configuration says, with a hint how to put it there."""
 
 

@@ -13,6 +13,8 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from config.errors import OperatorMustAct
+
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 MONEY_PER_DOLLAR = 10_000
@@ -24,7 +26,7 @@ _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class Unreadable(ValueError):
+class Unreadable(OperatorMustAct, ValueError):
     """A value that cannot be taken as written; `why` names the fault, `hint` how to write it."""
 
     def __init__(self, why: str, hint: str = "") -> None:

@@ -24,6 +24,7 @@ from actors.persistence.schema import instant_text
 from actors.rules.registry import BuiltRule, build, build_unnumbered
 from actors.rules.selftest import self_test
 from actors.timers.actor import Guard, Subscribe
+from config.errors import OperatorMustAct
 from config.settings import Settings
 from supervisor.doubts import doubted, keep_witness
 from supervisor.driver import Supervisor, answer
@@ -43,7 +44,7 @@ class Directory(Struct, frozen=True):
     accounts: tuple[tuple[int, str], ...]
 
 
-class Unguardable(Exception):
+class Unguardable(OperatorMustAct):
     """The configuration names accounts that this login does not have so; `hint` lists what there is."""
 
     def __init__(self, why: str, hint: str) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from actors.worker import Actor
+from config.errors import WeMustAct
 
 Restart = Literal["permanent", "transient", "temporary"]
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"]
@@ -22,7 +23,7 @@ BRUTAL: Literal["brutal"] = "brutal"
 INFINITY = math.inf
 
 
-class SpecError(ValueError):
+class SpecError(WeMustAct, ValueError):
     """A spec breaks a rule; `name` is the rule, stable for tests and scripts."""
 
     def __init__(self, name: str, value: object, why: str) -> None:

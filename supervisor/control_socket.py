@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from config.errors import OperatorMustAct
 from supervisor.roles import Peer
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from supervisor.home import Home
 
 
-class InUse(OSError):
+class InUse(OperatorMustAct, OSError):
     """Another daemon answers on this home's socket."""
 
 

@@ -23,6 +23,7 @@ import trio
 from actors.address import Reason
 from actors.clock import Clock
 from actors.worker import Incarnation, Order
+from config.errors import CallerMustAct, WeMustAct
 from supervisor.child_spec import ChildSpec, SupervisorSpec
 from supervisor.events import (
     Answered,
@@ -48,7 +49,7 @@ DEGRADED_LIMIT_S = 10.0
 """So long an actor that is never replaced beside its own thread may be overdue before the process is."""
 
 
-class StartFailed(Exception):
+class StartFailed(WeMustAct):
     """The tree could not be started; what had been started is stopped again."""
 
     def __init__(self, reason: Reason) -> None:
@@ -56,7 +57,7 @@ class StartFailed(Exception):
         self.reason = reason
 
 
-class Refused(Exception):
+class Refused(CallerMustAct):
     """A request on a child was not carried out; `answer.refused` is the stable word for why."""
 
     def __init__(self, answer: Answered) -> None:
@@ -65,7 +66,7 @@ class Refused(Exception):
         self.answer = answer
 
 
-class Unanswered(Exception):
+class Unanswered(WeMustAct):
     """Who was asked died over it or said nothing in time; asked again, the next incarnation may answer."""
 
 

@@ -4,7 +4,7 @@ A frame is four bytes of length (big endian) and one msgpack array, at most `MOS
 element is always the protocol version, so that two versions can at least tell each other so.
 A reply carries the exit code of the command line: the daemon decides what an outcome is called.
 
-The command line imports this page at every start: nothing but msgspec may be imported here.
+The command line imports this page at every start: nothing heavier than msgspec may be imported here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+
+from config.errors import CallerMustAct
 
 VERSION = 1
 MOST_BYTES = 1 << 20
@@ -49,7 +51,7 @@ class Access(StrEnum):
     ADMIN = "admin"
 
 
-class Garbled(ValueError):
+class Garbled(CallerMustAct, ValueError):
     """Bytes that are no frame of this protocol; `request_id` where it could still be read."""
 
     def __init__(self, why: str, request_id: str = "") -> None:
@@ -57,7 +59,7 @@ class Garbled(ValueError):
         self.request_id = request_id
 
 
-class Refused(Exception):
+class Refused(CallerMustAct):
     """The answer is no: the exit code, one line why, and what would help."""
 
     def __init__(self, code: Exit, why: str, hint: str = "") -> None:

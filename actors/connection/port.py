@@ -29,12 +29,13 @@ from actors.messages import (
     Outcome,
     PositionReport,
 )
+from config.errors import GatewayMustAct
 
 REBORN = "reborn"
 """The `why` of a read with which a reborn account also wants link, records and quotes again."""
 
 
-class GatewayError(Exception):
+class GatewayError(GatewayMustAct):
     """A request to the gateway that brought no usable answer."""
 
 

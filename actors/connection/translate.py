@@ -34,10 +34,11 @@ from actors.messages import (
     OrderType,
     PositionReport,
 )
+from config.errors import GatewayMustAct
 from config.instruments import UnknownContract, root_of, root_of_name
 
 
-class Malformed(ValueError):
+class Malformed(GatewayMustAct, ValueError):
     """A payload that cannot be what the gateway documents; `what` names it, `why` the field."""
 
     def __init__(self, what: str, why: str) -> None:
@@ -46,7 +47,7 @@ class Malformed(ValueError):
         self.why = why
 
 
-class Unmeasurable(ValueError):
+class Unmeasurable(GatewayMustAct, ValueError):
     """A contract record whose tick data is missing or no tick data at all: its risk cannot be told."""
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actors.crash_points import crash_point
+from config.errors import OperatorMustAct
 
 KEPT = 7
 PAGES_PER_STEP = 64
@@ -23,7 +24,7 @@ PAUSE_S = 0.002
 PATTERN = "riskd-*.db"
 
 
-class BackupFailed(Exception):
+class BackupFailed(OperatorMustAct):
     """A copy could not be made or did not pass its check; the store itself is untouched."""
 
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 from sqlite_utils import Database
 
 from actors.crash_points import crash_point
+from config.errors import OperatorMustAct
 
 from . import backup, keys
 from .audit import head
@@ -38,7 +39,7 @@ CHECKED_WHOLE = 64_000_000
 CHECKED_BEFORE = timedelta(days=2)
 
 
-class CannotOpen(Exception):
+class CannotOpen(OperatorMustAct):
     """The store cannot be opened and must not be replaced either; says why and what would help."""
 
 

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from actors.crash_points import crash_point
 from actors.messages import AccountId, Lockout, StoreCommand
+from config.errors import OperatorMustAct
 
 from . import audit as chain
 from . import history, keys, reading
@@ -40,7 +41,7 @@ from .rows import Audited, Row, rows
 from .witness import WitnessWriter
 
 
-class NotWritable(Exception):
+class NotWritable(OperatorMustAct):
     """The disk or the file does not take rows now; nothing of the batch was stored. Try again later."""
 
     def __init__(self, why: str, damaged: bool = False) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.crash_points import crash_point
+from config.errors import OperatorMustAct
 
 from .backup import durable
 
@@ -42,7 +43,7 @@ class Entries(Struct, frozen=True):
     accounts: dict[str, Head] = {}
 
 
-class Unreadable(Exception):
+class Unreadable(OperatorMustAct):
     """The file is there and is no witness."""
 
 

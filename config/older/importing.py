@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.errors import OperatorMustAct
 from config.mistakes import ConfigurationMistakes, Mistake
 from config.older import surroundings
 from config.older.pages import Line, Page, put
@@ -21,7 +22,7 @@ RISK, TIMERS, ACCOUNTS, API, HOLIDAYS = (
 NEED_TIMERS = ("trade_frequency_limit", "cooldown_after_loss", "session_block_outside")
 
 
-class CannotImport(ValueError):
+class CannotImport(OperatorMustAct, ValueError):
     """The folder does not hold what is needed; `missing` names each thing."""
 
     def __init__(self, why: str, missing: tuple[str, ...]) -> None:
