@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from config.blending import Unit, blend, units
@@ -30,6 +31,11 @@ class Standing:
     due: Mapping[str, datetime | None] = field(default_factory=dict)
     unsure: frozenset[str] = frozenset()
     """Due by a clock that the gateway has not borne out: such a wait counts only while the program runs."""
+
+    @cached_property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """What waits, in the words of the configuration."""
+        return _waiting(self)
 
     @classmethod
     def settled(cls, settings: Settings) -> Standing:
@@ -144,8 +150,9 @@ def withdraw(standing: Standing, keys: Iterable[str]) -> Standing:
     return Standing(standing.in_force, rest, due, standing.unsure & left)
 
 
-def waiting(standing: Standing) -> tuple[Waiting, ...]:
-    """What waits, in the words of the configuration; what all listed accounts wait for is told once."""
+def _waiting(standing: Standing) -> tuple[Waiting, ...]:
+    if not standing.due:
+        return ()
     found = dict[str, Waiting]()
 
     def note(unit: Unit) -> Any:

@@ -18,7 +18,7 @@ from actors.timers.trusted import Point
 from config.canonical import canonical, digest
 from config.checks import settings_from
 from config.mistakes import ConfigurationMistakes, rendered
-from config.pending import Standing, borne_out, loosenings, waiting, withdraw
+from config.pending import Standing, borne_out, loosenings, withdraw
 from config.secrets import SecretUnavailable
 from config.settings import Settings
 from supervisor.answers import Reason
@@ -71,8 +71,10 @@ async def take_files(daemon: Daemon, request: DoReload, *, only_tightens: bool =
         raise Refused(
             Exit.BAD_CONFIG, f"cannot reload: {error}", "the old configuration stays in force"
         ) from error
-    loosened = loosenings(daemon.program.settings, accepted.settings)
-    if only_tightens and loosened:
+    loosened = frozenset[str]()
+    if only_tightens:
+        loosened = await trio.to_thread.run_sync(loosenings, daemon.program.settings, accepted.settings)
+    if loosened:
         why = f"cannot loosen {', '.join(sorted(loosened))} without the admin secret"
         raise Refused(Exit.NOT_PERMITTED, why, "riskd reload asks for it")
     return await _put(daemon, accepted)
@@ -120,7 +122,7 @@ async def config_show(context: Call, request: AskConfig) -> object:
     """What is in force, every value spelled out; secrets only as where they are kept."""
     accepted = context.parts.accepted
     origins = dict(accepted.origins) if request.origin else {}
-    waits = {one.key for one in waiting(accepted.wanted)} if request.origin else set()
+    waits = {one.key for one in accepted.wanted.waiting} if request.origin else set()
     return headed(
         context.parts,
         config=msgspec.json.decode(accepted.canonical),
@@ -219,7 +221,7 @@ def _written(value: str) -> object:
 async def _put(daemon: Daemon, asked: Accepted) -> dict[str, object]:
     """Put what was asked for in force as far as it may be now; what changed, and what waits."""
     program = daemon.program
-    standing = considered(program, asked.settings)
+    standing = await considered(program, asked.settings)
     found = await put_in_force(program, standing)
     settings = standing.in_force
     daemon.accepted = msgspec.structs.replace(
@@ -289,7 +291,7 @@ def _is_due(program: Program) -> bool:
 
 async def _ripen(daemon: Daemon) -> None:
     program = daemon.program
-    standing = ripened(program, program.clock.wall())
+    standing = await ripened(program, program.clock.wall())
     found = await put_in_force(program, standing)
     settings = standing.in_force
     daemon.accepted = msgspec.structs.replace(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import trio
@@ -25,7 +26,7 @@ from actors.timers.actor import TimersView, Unsubscribe, UseCalendar
 from actors.trading_day import TradingCalendar
 from actors.worker import ActorDied
 from config.canonical import diff
-from config.pending import Held, Standing, accept, kept, open_units, ripen, tightened
+from config.pending import Held, Standing, accept, kept, loosenings, ripen
 from config.settings import Settings
 from supervisor.arming import DIRECTORY, Directory, Unguardable, arm, choose, prove
 from supervisor.cooling import accepted_from
@@ -97,15 +98,16 @@ def locked(program: Program) -> Held:
     return held_by(found) if program.armed else everything_held
 
 
-def considered(program: Program, wanted: Settings) -> Standing:
+async def considered(program: Program, wanted: Settings) -> Standing:
     """What comes of asking for a configuration now. Raises Refused where a lock stands against it."""
     now = program.clock.wall()
     due, held = accepted_from(program, now), locked(program)
     if due is None:
-        loose = open_units(tightened(program.settings, wanted), wanted)
+        loose = await trio.to_thread.run_sync(loosenings, program.settings, wanted)
         refuse_held(key for key in loose - program.standing.due.keys() if held(key))
     waits, sure = due is not None, knows_time(program)
-    return accept(program.standing, wanted, due, waits=waits, held=held, sure=sure)
+    taken = partial(accept, program.standing, wanted, due, waits=waits, held=held, sure=sure)
+    return await trio.to_thread.run_sync(taken)
 
 
 def refuse_held(found: Iterable[str]) -> None:
@@ -124,16 +126,17 @@ def knows_time(program: Program) -> bool:
     return view is not None and view.contact
 
 
-def ripened(program: Program, now: datetime) -> Standing:
+async def ripened(program: Program, now: datetime) -> Standing:
     """With what is due by now in force."""
     fresh = accepted_from(program, now) or now
-    return ripen(program.standing, now, fresh, locked(program), sure=knows_time(program))
+    taken = partial(ripen, program.standing, now, fresh, locked(program), sure=knows_time(program))
+    return await trio.to_thread.run_sync(taken)
 
 
 async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ...]:
     """Put `standing` in force; what changed. Raises Refused, and then nothing has changed."""
     settings = standing.in_force
-    found = changes(program.settings, settings)
+    found = await trio.to_thread.run_sync(changes, program.settings, settings)
     reports = _chosen(program, settings)
     parts = replace(program.parts, settings=settings, calendar=TradingCalendar.of(settings))
     concerned = [report for report in reports if _concerns(program, report, settings, found)]

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from config.directions import ROWS
-from config.pending import Standing, Waiting, waiting
+from config.pending import Standing, Waiting
 from supervisor.answers import Pending
 from supervisor.cooling import accepted_from
 from supervisor.program import Program
@@ -30,7 +30,7 @@ class Told(Struct, frozen=True):
 def told(standing: Standing) -> tuple[Told, ...]:
     """What waits; what every listed account waits for in the same words is one change."""
     groups: dict[tuple[str, str, str, datetime | None], list[Waiting]] = {}
-    for one in waiting(standing):
+    for one in standing.waiting:
         groups.setdefault((_of_any(one.key), one.old, one.new, one.at), []).append(one)
     accounts = standing.in_force.accounts
     everybody = 0 if accounts == "all" else len(accounts)

@@ -10,7 +10,7 @@ import pytest
 from config.checks import settings_from
 from config.directions import DIRECTIONS, ROWS
 from config.fields import Page
-from config.pending import Standing, accept, loosenings, tightened, waiting
+from config.pending import Standing, accept, loosenings, tightened
 from config.settings import Rules, Settings
 
 NOW = datetime(2026, 11, 18, 16, 0, tzinfo=UTC)
@@ -241,7 +241,7 @@ def test_a_mixed_change_tightens_now_and_loosens_later() -> None:
     standing = accept(Standing.settled(before), after, NOW + timedelta(hours=1), waits=True)
     assert standing.in_force.rules.max_contracts_per_instrument.limits == {"MNQ": 1, "ES": 1}
     assert standing.in_force.rules.daily_realized_loss.limit == -4_000_000
-    assert [one.key for one in waiting(standing)] == ["rules.max_contracts_per_instrument.limits"]
+    assert [one.key for one in standing.waiting] == ["rules.max_contracts_per_instrument.limits"]
 
 
 def test_an_override_that_loosens_one_account_waits_for_that_account_alone() -> None:
@@ -254,7 +254,7 @@ def test_fewer_accounts_wait_and_the_one_that_goes_stays_guarded() -> None:
     before, after = settings(accounts=[{"name": "A"}, {"name": "B"}]), settings(accounts=[{"name": "A"}])
     standing = accept(Standing.settled(before), after, NOW, waits=True)
     assert standing.in_force.for_account("B") == before.for_account("B")
-    assert [one.key for one in waiting(standing)] == ["accounts.B"]
+    assert [one.key for one in standing.waiting] == ["accounts.B"]
 
 
 def test_a_session_that_a_guarding_rule_goes_by_is_not_taken_away() -> None:

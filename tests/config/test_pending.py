@@ -26,7 +26,6 @@ from config.pending import (
     restored,
     ripen,
     tightened,
-    waiting,
     withdraw,
 )
 from config.settings import Rules, Settings
@@ -207,7 +206,7 @@ def test_protection_is_never_looser_before_its_time(first: Settings, sequence: l
                 assert restored(kept(standing)) == standing
                 standing = restored(kept(standing))
             case "cancel":
-                found = [one.key for one in waiting(standing)]
+                found = [one.key for one in standing.waiting]
                 standing = withdraw(standing, found[value : value + 1])
                 asked = answers(standing.wanted)
                 wished = {k: v if v[0] == asked[k] else (asked[k], now) for k, v in wished.items()}
