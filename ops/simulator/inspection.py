@@ -195,15 +195,18 @@ class Wait(Operation, tag="wait"):
 
 
 class Emit(Operation, tag="emit"):
-    """Sends an invocation as it stands to every connection of a hub, subscribed or not."""
+    """Sends an invocation as it stands to every connection of a hub, subscribed or not; then one more for
+    each list of arguments in `more`, as fast as they are taken."""
 
     hub: str
     target: str
     arguments: list[Any] = []
+    more: list[list[Any]] = []
 
     async def run(self, stage: Stage) -> Json:
-        text = invocation(self.target, self.arguments)
-        return {"connections": stage.gateway.hubs.send_raw(self.hub, text)}
+        for arguments in (self.arguments, *self.more):
+            sent = stage.gateway.hubs.send_raw(self.hub, invocation(self.target, arguments))
+        return {"connections": sent}
 
 
 INSPECTION = (
