@@ -1,4 +1,4 @@
-"""`python3 ops/run.py bench [latency|supervisor|connection|durability|control|all] [--full] [--json FILE]`.
+"""`python3 ops/run.py bench [latency|scale|supervisor|connection|durability|control|all] [--full --json F]`.
 
 Every line stands beside its floor or peer from the same run, as a ratio. Nothing here is a test: figures on a
 shared machine move, ratios less so. A lost or doubled close makes the run fail.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 HERE = Path(__file__).resolve().parent
-GROUPS = ("latency", "supervisor", "connection", "durability", "control")
+GROUPS = ("latency", "scale", "supervisor", "connection", "durability", "control")
 
 
 def main() -> int:
@@ -56,10 +56,11 @@ def facts() -> dict[str, object]:
 def measure(group: str, full: bool, seed: int) -> tuple[list[dict[str, object]], list[str]]:
     if group == "latency":
         return latency(full, seed)
-    lines = list[dict[str, object]]()
-    for path in (*HERE.glob(f"{group}.py"), *sorted(HERE.glob(f"{group}_*.py"))):
-        lines += load(path).run()
-    return lines, []
+    module = load(HERE / f"{group}.py")
+    lines = module.run(full=full, seed=seed) if group == "scale" else module.run()
+    return lines, [
+        f"{row['wrong']} closes were lost or doubled ({row['line']})" for row in lines if row.get("wrong")
+    ]
 
 
 def latency(full: bool, seed: int) -> tuple[list[dict[str, object]], list[str]]:
