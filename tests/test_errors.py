@@ -17,6 +17,7 @@ SIGNALS = {
     "actors.worker.Fenced",
     "actors.worker.ChaosCrash",
     "actors.connection.lanes.NoSlot",
+    "actors.connection.trial.Failed",
     "actors.persistence.backup._Cancelled",
     "ops.cli.page.ReaderGone",
 }
