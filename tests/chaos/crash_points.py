@@ -111,13 +111,16 @@ def _passed(noted: Path) -> tuple[str, ...]:
 def cases(fault_free: dict[str, Played], seed: int) -> list[Case]:
     """Each point in the first play that passes it; some of them killed once more while they recover."""
     chance = random.Random(seed)
-    chosen: list[Case] = []
+    by_point: list[list[Case]] = []
     taken = set[str]()
     for name, played in fault_free.items():
         times = Counter(played.passed)
         for point in sorted(times.keys() - taken):
             taken.add(point)
-            chosen += [Case(name, f"{point}#{count}@0") for count in _some(point, times[point], chance)]
+            some = _some(point, times[point], chance)
+            by_point.append([Case(name, f"{point}#{count}@0") for count in some])
+    # Each point once before any a second time, should the time run out.
+    chosen = [case for turn in itertools.zip_longest(*by_point) for case in turn if case is not None]
     twice = [case for case in chosen if chance.random() < 0.15]
     again = ("store.committed#1@1", "journal.written#1@1", "request.answered#2@1", "store.committing#2@1")
     return [*chosen, *(Case(c.play, f"{c.crash},{chance.choice(again)}") for c in twice)]

@@ -194,7 +194,7 @@ def store_reason(at: Desk) -> bool:
     return any(reason["code"] == "store" for reason in at.status()["reasons"])
 
 
-@pytest.mark.parametrize("table", ["history", "fills", "days"])
+@pytest.mark.parametrize("table", ["history", "fills"])
 def test_S88_a_damaged_store_is_kept_rebuilt_and_read_again_from_the_broker(table: str) -> None:
     with desk(LOSS) as at:
         lose_the_day(at)
