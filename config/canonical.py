@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config.settings import Settings
+from config.versions import lifted
 
 
 def canonical(settings: Settings) -> bytes:
@@ -18,7 +19,7 @@ def canonical(settings: Settings) -> bytes:
 
 def parse_canonical(stored: bytes) -> Settings:
     """Settings from `canonical`. Raises pydantic's `ValidationError` where they do not fit this schema."""
-    return Settings.model_validate(json.loads(stored))
+    return Settings.model_validate(lifted(json.loads(stored)))
 
 
 def digest(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from config.mistakes import ConfigurationMistakes, Mistake, rendered, shown_line
 from config.schema_errors import Problem
 from config.settings import Settings
 from config.tree import Node, Place, Source, dotted, leaves, locate, overlay, plain
+from config.versions import lifted
 
 __all__ = [
     "ConfigurationMistakes",
@@ -70,7 +71,7 @@ def load(
 
 def _judged(tree: Node, texts: Mapping[str, str], mistakes: list[Mistake]) -> Loaded:
     written = plain(tree)
-    verdict = judge(written if isinstance(written, dict) else {})
+    verdict = judge(lifted(written) if isinstance(written, dict) else {})
     known = {mistake.key for mistake in mistakes}
     mistakes += [
         found for found in (_placed(tree, p, texts) for p in verdict.problems) if found.key not in known

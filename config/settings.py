@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, PlainValidator, Tag, field_validator, model_validator
 
+from config import versions
 from config.fields import (
     Cooldown,
     Day,
@@ -525,10 +526,6 @@ class Chaos(Page):
     enabled: bool = Field(default=False, description="lets `riskd chaos` break parts on purpose")
 
 
-def _whole(written: Any) -> Any:
-    return int(written) if isinstance(written, str) and written.isdigit() else written
-
-
 def _all_or_list(written: Any) -> str:
     return "all" if isinstance(written, str) else "list"
 
@@ -536,8 +533,8 @@ def _all_or_list(written: Any) -> str:
 class Settings(Page):
     """The configuration of one home: one login, its accounts and the rules they keep."""
 
-    version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(
-        default=1, description="which schema the file is written in"
+    version: Annotated[int, PlainValidator(versions.version)] = Field(
+        default=versions.NEWEST, description="which schema the file is written in"
     )
     gateway: Gateway
     accounts: Annotated[
