@@ -190,6 +190,25 @@ def test_a_disk_that_takes_nothing_is_said_and_the_account_is_protected_from_mem
         at.locked("daily_realized_loss")
 
 
+def test_what_passed_while_nobody_guarded_is_caught_up_with_at_the_start() -> None:
+    """A cooldown ran out, and a fill was missed: each is told once."""
+    with desk({"cooldown_after_loss": {"tiers": [{"loss": -100, "cooldown": "5m"}]}}) as at:
+        at.book(-150)
+        at.locked("cooldown_after_loss")
+        at.stop()
+        at.advance(400)
+        at.buy("MNQ", 1)
+        at.advance(200)
+        at.start()
+
+        at.locked()
+        assert [line["reason"] for line in at.history("unlock")] == ["expired"]
+        at.holds(MNQ=1)
+        assert at.status(A)["trades"] == 3
+        told = [line["trade"] for line in at.history("fill")]
+        assert len(told) == len(set(told)) == 3
+
+
 def store_reason(at: Desk) -> bool:
     return any(reason["code"] == "store" for reason in at.status()["reasons"])
 
