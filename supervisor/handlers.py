@@ -475,8 +475,7 @@ async def chaos(context: Call, request: DoChaos) -> object:
                 daemon.program.move_clock(request.for_s)
             case "switch-interval":
                 sys.setswitchinterval(max(request.for_s, SHORTEST_SWITCH_S))
-    except KeyError as error:
-        raise Refused(
-            Exit.FAILED, f"cannot find actor {request.id}", "riskd actors tree lists them"
-        ) from error
+    except (KeyError, TreeRefused) as error:
+        why = f"cannot {request.what} {request.id}: there is no such actor"
+        raise Refused(Exit.FAILED, why, "riskd actors tree lists them") from error
     return {"schema": 1, "at": daemon.now().wall, "what": request.what, "id": request.id}

@@ -93,7 +93,7 @@ async def backup_restore(context: Call, request: DoRestore) -> object:
     done = await daemon.ask("persistence", RestoreBackup(request.backup), BACKUP_S)
     assert isinstance(done, Restored)
     if not done.ok:
-        raise Refused(Exit.FAILED, done.error or f"cannot restore {request.backup}", "riskd backup list")
+        raise Refused(Exit.FAILED, done.error or f"cannot restore {request.backup}. riskd backup list")
     why = f"{request.backup} was restored by {context.by}"
     context.after_reply(lambda: daemon.program.end(Ending(REPLACE_ME, why)))
     text = f"{request.backup} is restored; what it replaces is kept as {done.set_aside}"

@@ -338,10 +338,10 @@ class AccountActor(Actor):
         steps = self._trade(event, now) if isinstance(event, Filled) else [self._apply(event, now)]
         first_read = first_read and self._state.read_mono > 0
         if first_read:
-            self._received(event, steps[-1])
+            self._received(event, steps)
         hurry = len(self._unseen) > told and self._tell()
         if not first_read:
-            self._received(event, steps[-1])
+            self._received(event, steps, news=_brought_news(steps))
         for step in steps:
             if hurry and not step.completed:
                 self._owe(step)
@@ -389,12 +389,13 @@ class AccountActor(Actor):
             self._tally.took(mono - event.mono, "event_age")
             self._tally.heard["event"] = event.mono
 
-    def _received(self, event: AccountEvent, step: Step) -> None:
+    def _received(self, event: AccountEvent, steps: list[Step], *, news: bool = True) -> None:
         """After the rules were woken, but for the first read, which opens the log of a day. `cause` leads on
-        to the rules, the breaches and the receipts that came of it. A read that changed nothing is no news.
+        to the rules, the breaches and the receipts that came of it. A read that brought no news is none.
         """
-        if isinstance(event, TOLD) or (isinstance(event, BrokerSnapshot) and step.changed):
-            checkpoint(6, "event received", account=self._name, what=type(event).__name__, cause=step.cause)
+        if isinstance(event, TOLD) or (isinstance(event, BrokerSnapshot) and news):
+            what, cause = type(event).__name__, steps[-1].cause
+            checkpoint(6, "event received", account=self._name, what=what, cause=cause)
 
     def _publish(self, cause: str, cause_at: datetime | None, changed: frozenset[Wake]) -> None:
         self._disturb()
@@ -604,3 +605,8 @@ class AccountActor(Actor):
     def _alert(self, level: str, text: str, key: str) -> None:
         notice = Notice(level, "account", text, f"{self._name}/{key}")
         self.send(self._to.notices, Alert(self._clock.wall(), self._name, notice))
+
+
+def _brought_news(steps: list[Step]) -> bool:
+    """Whether a read found what no event had told."""
+    return any(step.booked or step.missed or step.drifted for step in steps)

@@ -282,10 +282,23 @@ def test_S96_the_logs_tell_the_eight_checkpoints_and_no_secret(guard: House) -> 
         }
 
     guard.until(lambda: told() >= set(range(1, 9)), "all eight checkpoints")
+    one_name_leads_from_the_event_to_the_lockout(guard)
     # The simulator's own key lies where a key belongs: in a file of its own.
     own = ("simulator.json", "simulator.key")
     files = [path for path in guard.home.folder.rglob("*") if path.is_file() and path.name not in own]
     assert [path.name for path in files if key.encode() in path.read_bytes()] == []
+
+
+def one_name_leads_from_the_event_to_the_lockout(guard: House) -> None:
+    lines = [json.loads(line) for line in (guard.home.logs / "riskd.log").read_text().splitlines()]
+    breach = next(line["breach"] for line in lines if line["event"] == "enforcement.locked")
+    (cause,) = [part for part in breach.split("/") if part.startswith("fill:")]
+    assert [line["what"] for line in lines if line.get("checkpoint") == 6 and line["cause"] == cause] == [
+        "Filled"
+    ]
+    assert any(line.get("checkpoint") == 7 and breach in line["breaches"] for line in lines)
+    reads = [line for line in lines if line.get("what") == "BrokerSnapshot" and line["account"] == A]
+    assert len(reads) <= 2, "a read that brings nothing new leaves no line"
 
 
 def test_S82_a_refused_key_ends_the_start_with_a_hint_and_leaves_nothing_running(tmp_path: Path) -> None:
