@@ -149,7 +149,7 @@ def test_short_run_over_real_processes_ends_as_if_nothing_had_broken() -> None:
     seed = random.randrange(2**31)
     print(f"seed {seed}")
 
-    ended = nemesis(Asked(seed, None, print), 8.0)
+    ended = nemesis(Asked(seed, None, print), 5.0)
 
     assert ended.differences == ()
     assert ended.acts > 0
