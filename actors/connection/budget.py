@@ -65,6 +65,8 @@ class BudgetView(Struct, frozen=True, gc=False):
     """Requests the gateway answered 429 since the start."""
     hold_s: float
     """Seconds for which reads still stand back after a 429."""
+    verifying: int = 0
+    """Slots used by verifications."""
 
 
 class Window:
@@ -100,6 +102,7 @@ class Budget:
         self.limits = limits
         self._all = Window(limits.requests, limits.per)
         self._unverifying = Window(limits.requests - limits.reserved - limits.for_verifying, limits.per)
+        self._verifying = Window(limits.requests, limits.per)
         self._bars = Window(BARS_REQUESTS, BARS_PER)
         self._held_until = dict.fromkeys(Lane, 0.0)
         self._hold = 0.0
@@ -118,6 +121,8 @@ class Budget:
         self._all.take(now)
         if lane > Lane.VERIFY:
             self._unverifying.take(now)
+        if lane is Lane.VERIFY:
+            self._verifying.take(now)
         if bars:
             self._bars.take(now)
 
@@ -146,9 +151,16 @@ class Budget:
             waiting=waiting,
             refused=self._refused,
             hold_s=max(0.0, self._held_until[Lane.REST] - now),
+            verifying=self._verifying.used(now),
         )
 
 
-def reconcile_interval(every: float, accounts: int, requests_each: int, limits: Limits) -> float:
-    """Seconds between two steady reads of an account: stretched so that they use at most half the budget."""
-    return max(every, accounts * requests_each * limits.per / (limits.requests / 2))
+def reconcile_interval(
+    every: float, accounts: int, requests_each: int, limits: Limits, verifying: int = 0
+) -> float:
+    """Seconds between two steady reads of an account: stretched so that reads use at most half the budget.
+
+    What verifications used of that half is not there for steady reads, down to a fifth of the budget.
+    """
+    share = max(limits.requests / 2 - verifying, limits.requests / 5)
+    return max(every, accounts * requests_each * limits.per / share)

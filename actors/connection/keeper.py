@@ -31,6 +31,7 @@ from actors.connection.port import (
     LoginDenied,
     NoAnswer,
     Unauthorized,
+    Unavailable,
 )
 from actors.connection.reads import Failure, Kind, Reads, Spawn
 from actors.connection.records import Records
@@ -38,6 +39,7 @@ from actors.connection.roster import Roster
 from actors.connection.rounds import Rounds
 from actors.connection.translate import Malformed
 from actors.connection.undocumented import Undocumented
+from actors.connection.unreadable import Unreadable
 from actors.logs import get_logger
 from actors.messages import (
     AccountId,
@@ -54,7 +56,6 @@ SETTLED_AFTER = 2.0
 """A generation that lived this long was not one of a series of failures."""
 REST_FAILURES = 2
 """Reads in a row without answer before REST counts as lost."""
-MALFORMED_READ_EVERY = 1.0
 
 
 class Keeper:
@@ -113,8 +114,9 @@ class Keeper:
         self._logged_in_again = asyncio.Event()
         self._rest_failures = REST_FAILURES
         self._last_read = 0.0
-        self._malformed = 0
-        self._malformed_read_due = 0.0
+        self._unreadable = Unreadable(
+            clock, asyncio.get_running_loop().call_later, self._alert, self._rounds.read_all
+        )
 
     # ------------------------------------------------------------ commands
 
@@ -311,9 +313,9 @@ class Keeper:
     def _read_failed(self, account: AccountId, error: Failure) -> None:
         self._log.warning("gateway.account_not_read", account=account, reason=str(error))
         if isinstance(error, Malformed):
-            self._malformed += 1
-            self._alert("error", f"malformed/{error.what}", f"Account {account} is not readable: {error}")
-        if isinstance(error, NoAnswer | Unauthorized):
+            self._unreadable.read(account, error)
+        # What was not asked tells nothing of the gateway.
+        if isinstance(error, NoAnswer | Unauthorized) and not isinstance(error, Unavailable):
             self._rest_failures += 1
             if self._rest_failures == REST_FAILURES:
                 self.drop_link(f"REST does not answer: {error}")
@@ -335,26 +337,10 @@ class Keeper:
         self._publish()
 
     def unpriced(self, error: Malformed) -> None:
-        """A market event that cannot be read: the next one brings the price."""
-        self._malformed += 1
-        self._log.debug("gateway.price_not_readable", reason=str(error))
+        self._unreadable.price(error)
 
     def malformed(self, error: Malformed) -> None:
-        """An event that cannot be read may have been a fill: read the accounts instead."""
-        self._malformed += 1
-        now = self._clock.mono()
-        if now < self._malformed_read_due:
-            return
-        self._malformed_read_due = now + MALFORMED_READ_EVERY
-        self._log.error("gateway.payload_not_read", reason=str(error), count=self._malformed)
-        self._alert("warning", f"malformed/{error.what}", f"The gateway sent something unreadable: {error}")
-        self._rounds.read_all("malformed event")
-        # What is malformed within this second is covered by one more read at its end.
-        asyncio.get_running_loop().call_later(MALFORMED_READ_EVERY, self._read_once_more, self._malformed)
-
-    def _read_once_more(self, counted: int) -> None:
-        if self._malformed > counted:
-            self._rounds.read_all("malformed events")
+        self._unreadable.event(error)
 
     def logged_out(self) -> None:
         """`GatewayLogout` is undocumented: ask whether the token still holds; a 401 does the rest."""
@@ -410,7 +396,7 @@ class Keeper:
             self.ingest.last_event_mono,
             self._last_read,
             self.login.age(),
-            self._malformed,
+            self._unreadable.count,
             self._undocumented.view(),
         )
         view = msgspec.structs.replace(view, last_quote_mono=self.ingest.last_quote_mono)

@@ -51,7 +51,11 @@ class Rounds:
         while True:
             now, guarded = self._clock.mono(), self._roster.all()
             self._every = every = reconcile_interval(
-                self._options.reconcile_every, max(1, len(guarded)), REQUESTS_EACH, self._options.limits
+                self._options.reconcile_every,
+                max(1, len(guarded)),
+                REQUESTS_EACH,
+                self._options.limits,
+                self._gateway.budget().verifying,
             )
             for each in guarded:
                 if now >= each.due and self._login.in_force:

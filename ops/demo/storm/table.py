@@ -99,8 +99,10 @@ def _call(played: Played) -> tuple[float | None, float | None] | None:
 
 
 def _receipt(played: Played) -> Line | None:
+    """The receipt of this act: one of the act before may be written down after this one has begun."""
     lines = (line for line in played.history if line["kind"] == "enforcement" and line["verified"])
-    return next((line for line in lines if line["account"] == played.act.account and line["calls"]), None)
+    mine = (line for line in lines if line["account"] == played.act.account and line["calls"])
+    return next((line for line in mine if _instant(line["calls"][0]["at"]) >= played.began), None)
 
 
 def _at(line: Line) -> datetime:

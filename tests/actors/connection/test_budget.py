@@ -155,6 +155,15 @@ def test_steady_reads_are_stretched_to_half_of_the_budget(accounts: int, interva
     assert accounts * 4 * 60 / interval <= 100 + 1e-9
 
 
+@pytest.mark.parametrize(
+    ("verifying", "interval"), [(0, 4.8), (20, 6.0), (60, 12.0), (100, 12.0), (160, 12.0)]
+)
+def test_steady_reads_make_room_for_verifications(verifying: int, interval: float) -> None:
+    assert reconcile_interval(3.0, 2, 4, Limits(), verifying) == pytest.approx(interval)
+    steady = 2 * 4 * 60 / interval
+    assert steady + verifying <= 100 + 1e-9 or steady == pytest.approx(40)
+
+
 def test_reserve_as_large_as_the_budget_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot reserve"):
         Budget(Limits(requests=10, reserved=10))

@@ -266,6 +266,19 @@ def test_verification_does_not_queue_behind_a_steady_read(fake: FakeGateway) -> 
         on_loop(bench, never.set)
 
 
+def test_read_that_was_not_even_asked_costs_no_link(fake: FakeGateway) -> None:
+    with kept(fake) as bench:
+        account = bench.guard()
+        account.clear()
+        left_alone = ("fills", "orders", "open orders")
+        fake.fail = lambda what: Unavailable("left alone") if what in left_alone else None
+        bench.loop.read_account(A, "asked", False)
+        wait_for(lambda: fake.asked.count("open orders") > 4)
+        assert account.all(LinkChanged) == []
+        fake.fail = lambda what: None
+        account.wait(BrokerSnapshot)
+
+
 def test_what_is_left_alone_keeps_nobody_from_seeing_what_is_held(fake: FakeGateway) -> None:
     with kept(fake) as bench:
         account = bench.guard()
