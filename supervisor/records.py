@@ -118,12 +118,11 @@ async def export(context: Call, request: AskExport) -> object:
 async def _exported(daemon: Daemon, request: AskExport, limit: int) -> dict[str, Any]:
     if request.what == "logs":
         return await _exported_logs(daemon, request, limit)
-    if request.what == "audit":
-        entries = await daemon.ask("persistence", AuditQuery(request.since, MOST_LINES))
-        return {"lines": entries, "next": None}
     until = request.until if request.after is None else datetime.fromisoformat(request.after)
     kind = HistoryKind.FILL if request.what == "trades" else None
-    lines = await daemon.ask("persistence", HistoryQuery(kind, request.since, until, None, limit))
+    query = HistoryQuery(kind, request.since, until, None, limit)
+    asked = AuditQuery(request.since, limit, until) if request.what == "audit" else query
+    lines = await daemon.ask("persistence", asked)
     assert isinstance(lines, tuple)
     return page_back(lines, limit)
 
@@ -148,7 +147,14 @@ async def _exported_logs(daemon: Daemon, request: AskExport, limit: int) -> dict
     page = await trio.to_thread.run_sync(
         lambda: read_log(path, after=after, since=request.since, level=None, limit=limit)
     )
-    return {"lines": page.lines, "next": str(page.next) if page.next != after else None}
+    lines = [line for line in page.lines if request.until is None or _before(line, request.until)]
+    return {"lines": lines, "next": str(page.next) if page.next != after else None}
+
+
+def _before(line: dict[str, object], until: datetime) -> bool:
+    """A line without an instant of its own belongs to those around it."""
+    at = line.get("at")
+    return not isinstance(at, str) or datetime.fromisoformat(at) < until
 
 
 @HANDLERS.on("account.list", Nothing)

@@ -171,9 +171,11 @@ def days(db: Database, query: ReportQuery) -> tuple[DayReport, ...]:
 
 def audit(db: Database, query: AuditQuery) -> tuple[dict[str, object], ...]:
     found = db.execute(
-        """SELECT seq, entry, digest FROM audit WHERE ?1 IS NULL OR json_extract(entry, '$.at') >= ?1
-            ORDER BY seq DESC LIMIT ?2""",
-        (_text(query.since), query.limit),
+        """SELECT seq, entry, digest FROM audit
+            WHERE (?1 IS NULL OR json_extract(entry, '$.at') >= ?1)
+                AND (?2 IS NULL OR json_extract(entry, '$.at') < ?2)
+            ORDER BY seq DESC LIMIT ?3""",
+        (_text(query.since), _text(query.until), query.limit),
     )
     entries = [{"seq": seq, **msgspec.json.decode(entry), "digest": digest} for seq, entry, digest in found]
     return tuple(reversed(entries))

@@ -170,6 +170,7 @@ class AuditQuery(Struct, frozen=True, gc=False, tag=True):
 
     since: datetime | None = None
     limit: int = 200
+    until: datetime | None = None
 
 
 class VerifyAudit(Struct, frozen=True, gc=False, tag=True):

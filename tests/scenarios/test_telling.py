@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from supervisor.protocol import AskReport, Nothing
+from supervisor.protocol import AskExport, AskReport, DoLock, Nothing
 from tests.scenarios.desk import A, Desk, desk
 
 RULES: dict[str, Any] = {"max_contracts": {"limit": 2}, "daily_realized_loss": {"limit": -500}}
@@ -62,3 +64,27 @@ def test_a_breach_shows_in_the_metrics_and_in_the_report_of_its_day() -> None:
 def test_without_a_channel_the_test_of_channels_says_so() -> None:
     with desk(RULES) as day:
         assert day.ask("alerts.test", Nothing())["channels"] == []
+
+
+def test_an_export_comes_page_by_page_and_ends_where_it_is_told() -> None:
+    """Given five commands a minute apart, when the audit is exported in pages of two, then each entry comes
+    once; with an end, those from then on are left out, of the log too."""
+    with desk(RULES) as day:
+        for number in range(5):
+            day.ask("lock", DoLock(A, reason=f"number {number}"))
+            day.advance(60)
+        asked = AskExport("audit", limit=2)
+        seen = list[str]()
+        while True:
+            page = day.ask("export", asked)
+            seen += [line["at"] for line in page["lines"] if line["command"] == "lock"]
+            if page["next"] is None:
+                break
+            asked = msgspec.structs.replace(asked, after=page["next"])
+
+        assert len(seen) == len(set(seen)) == 5
+        end = day.now - timedelta(minutes=2, seconds=30)
+        lines = day.ask("export", AskExport("audit", until=end))["lines"]
+        assert sorted(line["at"] for line in lines if line["command"] == "lock") == sorted(seen)[:3]
+        logged = day.ask("export", AskExport("logs", until=end))["lines"]
+        assert all(datetime.fromisoformat(line["at"]) < end for line in logged)
