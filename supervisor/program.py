@@ -162,7 +162,8 @@ class Program(SilentHooks):
         self._news, self._arrivals = trio.open_memory_channel[object](1000)
         self._records = trio.Event()
         self._loaded: ContractsLoaded | None = None
-        self._arming = trio.Lock()
+        self.arming = trio.Lock()
+        """Held by whoever arms accounts or lets them go."""
         self._ending: Ending | None = None
         self._over = trio.Event()
         self._connected = False
@@ -446,7 +447,7 @@ class Program(SilentHooks):
 
     async def _arm(self, account: AccountReport) -> None:
         """Once: after a restart the accounts last seen and the gateway's own list may come together."""
-        async with self._arming:
+        async with self.arming:
             if account.name not in self.armed and self._is_ours(account):
                 await self._arm_one(account)
 

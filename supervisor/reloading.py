@@ -135,8 +135,19 @@ async def ripened(program: Program, now: datetime) -> Standing:
 
 async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ...]:
     """Put `standing` in force; what changed. Raises Refused, and then nothing has changed."""
+    found = await trio.to_thread.run_sync(changes, program.settings, standing.in_force)
+    if found:
+        async with program.arming:
+            await _exchange(program, standing, found)
+    else:
+        await _store(program, standing, ())
+    # Last: until then status says that it waits.
+    program.standing = standing
+    return found
+
+
+async def _exchange(program: Program, standing: Standing, found: tuple[Change, ...]) -> None:
     settings = standing.in_force
-    found = await trio.to_thread.run_sync(changes, program.settings, settings)
     reports = _chosen(program, settings)
     parts = replace(program.parts, settings=settings, calendar=TradingCalendar.of(settings))
     concerned = [report for report in reports if _concerns(program, report, settings, found)]
@@ -146,7 +157,6 @@ async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ..
             listed = "; ".join(f"{rule}: {why}" for rule, why in failed.items())
             raise Refused(Exit.FAILED, f"cannot use it: a rule does not pass its self-test: {listed}")
     await _store(program, standing, reports)
-    program.standing = standing
     program.settings, program.calendar, program.parts = settings, parts.calendar, parts
     program.address("timers").tell(UseCalendar(parts.calendar))
     for name in program.armed.keys() - {report.name for report in reports}:
@@ -154,7 +164,6 @@ async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ..
         del program.armed[name]
     for report in concerned:
         await _armed_afresh(program, parts, report)
-    return found
 
 
 async def _armed_afresh(program: Program, parts: Parts, report: AccountReport) -> None:
