@@ -448,10 +448,10 @@ class Program(SilentHooks):
     async def _arm(self, account: AccountReport) -> None:
         """Once: after a restart the accounts last seen and the gateway's own list may come together."""
         async with self.arming:
-            if account.name not in self.armed and self._is_ours(account):
+            if account.name not in self.armed and self.is_ours(account):
                 await self._arm_one(account)
 
-    def _is_ours(self, account: AccountReport) -> bool:
+    def is_ours(self, account: AccountReport) -> bool:
         """Whether no other guard has it. One that has it at a restart may go: the next listing asks again."""
         try:
             held = self._claim(account.id) if self._claim is not None else ""

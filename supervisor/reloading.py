@@ -151,6 +151,9 @@ async def _exchange(program: Program, standing: Standing, found: tuple[Change, .
     reports = _chosen(program, settings)
     parts = replace(program.parts, settings=settings, calendar=TradingCalendar.of(settings))
     concerned = [report for report in reports if _concerns(program, report, settings, found)]
+    others = [r.name for r in concerned if r.name not in program.armed and not program.is_ours(r)]
+    if others:
+        raise Refused(Exit.FAILED, f"cannot guard {', '.join(others)}: another guard does", "riskd doctor")
     for report in concerned:
         failed = (await trio.to_thread.run_sync(prove, parts, report))[2]
         if failed and not parts.safe_mode:
