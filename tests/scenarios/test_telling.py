@@ -67,13 +67,13 @@ def test_without_a_channel_the_test_of_channels_says_so() -> None:
 
 
 def test_an_export_comes_page_by_page_and_ends_where_it_is_told() -> None:
-    """Given five commands a minute apart, when the audit is exported in pages of two, then each entry comes
+    """Given nine commands a minute apart, when the audit is exported in pages of four, then each entry comes
     once; with an end, those from then on are left out, of the log too."""
     with desk(RULES) as day:
-        for number in range(5):
+        for number in range(9):
             day.ask("lock", DoLock(A, reason=f"number {number}"))
             day.advance(60)
-        asked = AskExport("audit", limit=2)
+        asked = AskExport("audit", limit=4)
         seen = list[str]()
         while True:
             page = day.ask("export", asked)
@@ -82,9 +82,9 @@ def test_an_export_comes_page_by_page_and_ends_where_it_is_told() -> None:
                 break
             asked = msgspec.structs.replace(asked, after=page["next"])
 
-        assert len(seen) == len(set(seen)) == 5
+        assert len(seen) == len(set(seen)) == 9
         end = day.now - timedelta(minutes=2, seconds=30)
         lines = day.ask("export", AskExport("audit", until=end))["lines"]
-        assert sorted(line["at"] for line in lines if line.get("command") == "lock") == sorted(seen)[:3]
+        assert sorted(line["at"] for line in lines if line.get("command") == "lock") == sorted(seen)[:7]
         logged = day.ask("export", AskExport("logs", until=end))["lines"]
         assert all(datetime.fromisoformat(line["at"]) < end for line in logged)
