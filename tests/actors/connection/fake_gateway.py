@@ -254,7 +254,8 @@ class FakeGateway:
         return number
 
     async def ready(self, lane: Lane, requests: int) -> None:
-        del lane, requests
+        del requests
+        await self._hold_up("slots", lane)
 
     def traffic(self) -> Traffic:
         return Traffic()

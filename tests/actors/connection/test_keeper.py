@@ -254,6 +254,24 @@ def test_reads_asked_for_while_one_is_under_way_share_the_next(fake: FakeGateway
         )
 
 
+def test_one_verification_serves_everybody_who_asked_while_it_waited_for_its_slots(
+    fake: FakeGateway,
+) -> None:
+    with kept(fake) as bench:
+        account = bench.guard()
+        account.clear()
+        release = asyncio.Event()
+        on_loop(bench, lambda: fake.held_up.update({("slots", Lane.VERIFY): release}))
+        for why in ("a", "b", "c"):
+            bench.loop.read_account(A, why, True)
+        wait_for(lambda: "waits for slots" in fake.asked)
+        bench.loop.read_account(A, "d", True)
+        on_loop(bench, release.set)
+        account.wait(BrokerSnapshot, lambda snapshot: "d" in snapshot.why)
+        read = [snapshot.why for snapshot in account.all(BrokerSnapshot) if not snapshot.fills_read]
+        assert read == ["a, b, c, d"]
+
+
 def test_verification_does_not_queue_behind_a_steady_read(fake: FakeGateway) -> None:
     with kept(fake) as bench:
         account = bench.guard()
