@@ -52,6 +52,8 @@ from actors.messages import (
 
 BACK_OFF = (0.0, 0.01, 0.25, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the next try, by failures in a row: a single one on the way back costs nothing."""
+QUICK = 0.5
+"""Seconds within which a failure came as an answer and not as silence."""
 SETTLED_AFTER = 2.0
 """A generation that lived this long was not one of a series of failures."""
 REST_FAILURES = 2
@@ -284,8 +286,11 @@ class Keeper:
         if not await generation.subscribe(account, self._clock.mono):
             self.lost()
             return
-        why = f"generation {generation.number}"
+        why, began = f"generation {generation.number}", self._clock.mono()
         outcome = await self.reads.ask(account, why, Kind.JOIN)
+        if isinstance(outcome, NoAnswer | Malformed) and self._clock.mono() - began < QUICK:
+            # One bad answer; to open both hubs afresh for it would take longer.
+            outcome = await self.reads.ask(account, why, Kind.JOIN)
         if isinstance(outcome, NoAnswer | Unauthorized):
             generation.end(f"cannot read account {account}: {outcome}")
             self.lost()
