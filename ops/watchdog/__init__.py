@@ -3,6 +3,7 @@
 - `verdict`  what to do about what is seen: pure, `now` is an input
 - `process`  a process by pid and start ticks: alive, stopped, signalled without ever hitting another one
 - `notify`   what a service unit is told: ready, alive, stopping
+- `asked`    what people and service managers ask of it by signals
 - `starting` a daemon is started: the one that stands by, else a fresh process
 - `loop`     the thin shell: looks, judges, starts, kills; `__main__` is its command line
 

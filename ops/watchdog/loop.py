@@ -9,13 +9,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import assert_never
 
 import msgspec
 
 from actors.clock import Clock
+from ops.watchdog.asked import Asked
 from ops.watchdog.notify import announcer
 from ops.watchdog.process import DUMP, GO_ON, KILL, Process, end_recorded, end_session
 from ops.watchdog.starting import Launch, Starter
@@ -43,9 +43,6 @@ MOST_STACKS = 20_000
 """Characters of a daemon's stacks that go into the watchdog's own record."""
 STAND_BY_AFTER_S = 0.5
 """Ready for this long: the start is over, another process may import beside it."""
-AGAIN_S = 5.0
-"""A second signal to stop within this long ends the guard at once; two within `ONE_S` are one."""
-ONE_S = 0.3
 
 
 class Found(msgspec.Struct):
@@ -74,20 +71,16 @@ class Watchdog:
         self._clock = clock
         self._restarted = restarted
         self._process: Process | None = None
-        self._told_at: float | None = None
-        self._told_again = False
+        self._asked = Asked(clock)
         self._page: HeartbeatPage | None = None
         self._me = identity_of(os.getpid()) or Identity(os.getpid(), 0)
         self._beats = 0
         self._memory_mb = 0.0
         self._memory_at = 0.0
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
 
     def run(self) -> int:
         """Guard until told to stop or the daemon ends for good; returns the exit code."""
-        previous = self._take_signals()
+        self._asked.take()
         try:
             self._page = HeartbeatPage(self._home.watchdog_beat)
             self._beat_myself()
@@ -101,7 +94,7 @@ class Watchdog:
             self._finish(ending)
             return ending.code
         finally:
-            self._give_signals_back(previous)
+            self._asked.give_back()
             self._starter.dismiss()
             if self._process is not None:
                 self._process.close()
@@ -115,7 +108,7 @@ class Watchdog:
         self._page.beat(Beat(self._beats, self._me.pid, self._me.start_ticks, self._clock.mono()))
 
     def _stand_by(self, view: View) -> None:
-        well = view.stage is Stage.LIVE and view.ready_at is not None and self._told_at is None
+        well = view.stage is Stage.LIVE and view.ready_at is not None and not self._asked.to_stop
         if well and view.ready_at is not None and view.looked_at - view.ready_at >= STAND_BY_AFTER_S:
             self._starter.stand_by()
 
@@ -158,7 +151,7 @@ class Watchdog:
     def _look(self) -> Look:
         now, process = self._clock.mono(), self._process
         if process is None:
-            return Look(now, alive=False, told_to_stop=self._told_at is not None)
+            return Look(now, alive=False, told_to_stop=self._asked.to_stop)
         alive, beat = process.alive(), self._beat()
         if alive and now - self._memory_at >= self._limits.memory_every_s:
             self._memory_mb, self._memory_at = process.memory_mb(), now
@@ -172,8 +165,8 @@ class Watchdog:
             beat=beat,
             memory_mb=self._memory_mb,
             warm=self._starter.warm,
-            told_to_stop=self._told_at is not None,
-            told_again=self._told_again,
+            told_to_stop=self._asked.to_stop,
+            told_again=self._asked.again,
         )
 
     def _beat(self) -> Beat | None:
@@ -185,14 +178,13 @@ class Watchdog:
 
     def _sleep(self, view: View) -> None:
         """Until the next look is due, or the daemon ends, or a signal comes."""
-        fds: list[int | socket.socket] = [self._wake_out]
+        fds: list[int | socket.socket] = [self._asked.wakes]
         if self._process is not None and self._process.fd is not None and self._process.exit_code is None:
             fds.append(self._process.fd)
         until = view.until - self._clock.mono() if view.until > view.looked_at else LOOK_S
         ready, _, _ = select.select(fds, [], [], max(0.0, min(LOOK_S, until)))
-        if self._wake_out in ready:
-            with suppress(BlockingIOError):
-                self._wake_out.recv(64)
+        if self._asked.wakes in ready:
+            self._asked.woken()
 
     # ------------------------------------------------------------------ acting
 
@@ -211,7 +203,7 @@ class Watchdog:
                     self._signal(KILL)
                 case AskToStop():
                     self._say("watchdog.stop_asked", why=step.why, restart=view.restart)
-                    if self._told_at is not None:
+                    if self._asked.to_stop:
                         self._unit.stopping()
                     self._signal(signal.SIGTERM)
                     self._signal(GO_ON)
@@ -285,30 +277,6 @@ class Watchdog:
         line = {"at": self._clock.wall(), "level": "info", "event": event, **fields}
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
         sys.stdout.flush()
-
-    # ------------------------------------------------------------------ signals
-
-    def _take_signals(self) -> dict[signal.Signals, object]:
-        def stop(number: int, frame: object) -> None:
-            now = self._clock.mono()
-            if self._told_at is not None and ONE_S <= now - self._told_at <= AGAIN_S:
-                self._told_again = True
-            self._told_at = self._told_at or now
-
-        previous: dict[signal.Signals, object] = {}
-        for number in (signal.SIGTERM, signal.SIGINT):
-            previous[number] = signal.signal(number, stop)
-        if hasattr(signal, "SIGHUP"):
-            previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
-        return previous
-
-    def _give_signals_back(self, previous: Mapping[signal.Signals, object]) -> None:
-        signal.set_wakeup_fd(-1)
-        for number, handler in previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() itself returned
-        self._wake_in.close()
-        self._wake_out.close()
 
 
 def write_json(home: Home, name: str, value: object) -> None:

@@ -30,6 +30,7 @@ class Limits(Struct, frozen=True):
     warm_start_s: float = 10.0
     """The same for one that had everything imported before it was needed."""
     stop_s: float = 10.0
+    ask_again_s: float = 0.5
     stopped_s: float = 0.4
     """How long the daemon may be seen suspended (SIGSTOP) before it is replaced."""
     stalled_s: float = 15.0
@@ -104,8 +105,8 @@ class View(Struct, frozen=True):
     cause: str = ""
     down_since: float | None = None
     """Since when nobody guards; None while somebody does."""
-    forwarded: bool = False
-    """The second asking was passed on."""
+    forwarded_at: float = 0.0
+    """When the second asking was last passed on."""
     no_failure: bool = False
     """It is replaced because that was asked for, out of safe mode, however it ends."""
 
@@ -270,14 +271,19 @@ def _until_gone(view: View, look: Look, limits: Limits) -> tuple[View, tuple[Ste
     if view.stage is Stage.REPLACING and look.told_to_stop:
         return msgspec.structs.replace(view, stage=Stage.ENDING), ()
     view = _noted_suspension(view, look)
-    if view.stage is Stage.ENDING and look.told_again and not view.forwarded:
-        return msgspec.structs.replace(view, forwarded=True), (AskToStop("told again"),)
+    if view.stage is Stage.ENDING and look.told_again and _may_ask_again(view, look, limits):
+        return msgspec.structs.replace(view, forwarded_at=look.now), (AskToStop("told again"),)
     if _is_suspended(view, look, limits):
         return msgspec.structs.replace(view, suspended_at=None), (Kill("suspended"),)
     if look.now - view.since < limits.stop_s:
         return view, ()
     again = msgspec.structs.replace(view, since=look.now)
     return again, (Kill(f"did not stop within {limits.stop_s:g} s"),)
+
+
+def _may_ask_again(view: View, look: Look, limits: Limits) -> bool:
+    """Not so soon after the last asking that the daemon takes both for one."""
+    return look.now - max(view.since, view.forwarded_at) >= limits.ask_again_s
 
 
 def _watch(view: View, look: Look, limits: Limits) -> tuple[View, tuple[Step, ...]]:
