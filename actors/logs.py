@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from actors import hurry
 from actors.clock import Clock, SystemClock
 from actors.log_lines import CRITICAL, DEBUG, ERROR, INFO, LEVELS, WARNING, Fields, Raw, renderer
 from actors.redaction import redact, redacted
@@ -249,6 +250,7 @@ class Writer:
 
     def _poll(self) -> None:
         while not self._stopping.wait(POLL_S):
+            hurry.stand_back(self._clock.mono, self._stopping.wait)
             self.drain()
 
     def drain(self) -> None:

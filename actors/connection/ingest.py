@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from actors import hurry
 from actors.address import Address
 from actors.connection.translate import Prices
 from actors.messages import (
@@ -145,6 +146,7 @@ class Ingest:
         account = fill.account
         address = self._guarded.get(account)
         if address is not None:
+            hurry.begin(mono)
             beside = tuple(event for whose, event in self._beside if whose == account)
             if beside:
                 self._beside = [waiting for waiting in self._beside if waiting[0] != account]

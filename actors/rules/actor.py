@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from actors.board import Board
+from actors.board import Board, Lazily
 from actors.clock import Clock
 from actors.logs import checkpoint, get_logger
 from actors.messages import (
@@ -79,10 +79,11 @@ class RuleActor(Actor):
             self._kept = Kept(state, 0, None)
         self._tally = board.shared(("tally", "rule", name, built.name), Tally, Tally)
         self._due: datetime | None = None
+        self._breached = False
         self._asked_mono = float("-inf")
 
     def started(self) -> None:
-        self._show(breached=False)
+        self._board.post(("rule", self._name, self._built.name), Lazily(self._view))
         self.send(self._to.account, Reborn(self.me.id))
 
     def keep(self) -> Kept:
@@ -103,7 +104,6 @@ class RuleActor(Actor):
         if evaluated:
             self._tell_judged(message, judged, took_s)
         self._tally.took(took_s, "evaluation")
-        self._show(breached=bool(judged.breaches))
 
     def _tell_judged(self, snapshot: AccountSnapshot, judged: Judgement[object], took_s: float) -> None:
         checkpoint(
@@ -150,7 +150,7 @@ class RuleActor(Actor):
         elif body is not None:
             row = StoreRuleState(self._account, self._built.name, snapshot.seq, body)
             self.send(self._to.persistence, row)
-        self._kept = Kept(judged.state, snapshot.seq, said)
+        self._kept, self._breached = Kept(judged.state, snapshot.seq, said), bool(judged.breaches)
 
     def _ask(self, snapshot: AccountSnapshot, judged: Judgement[object]) -> None:
         if judged.due is not None and judged.due != self._due:
@@ -161,14 +161,14 @@ class RuleActor(Actor):
             self._asked_mono = mono
             self.send(self._to.connection, ReadAccount(self._account, judged.wants_read, verify=True))
 
-    def _show(self, *, breached: bool) -> None:
-        view = RuleView(
+    def _view(self) -> RuleView:
+        """What people see, made when somebody looks: in their thread, from values that are never changed."""
+        return RuleView(
             self._name,
             self._built.name,
             self._built.mode,
             None,
-            breached,
+            self._breached,
             self._kept.state,
             self._due.isoformat() if self._due else None,
         )
-        self._board.post(("rule", self._name, self._built.name), view)
