@@ -194,8 +194,13 @@ def _flattens(turn: Turn, receipt: OpenReceipt) -> list[DemandRaised]:
             receipt.id,
         )
         for one in turn.lockouts.in_force
-        if one.flatten and one.rule in receipt.rules
+        if one.flatten and one.rule in receipt.rules and _opened_by(receipt, one.rule, one.since)
     ]
+
+
+def _opened_by(receipt: OpenReceipt, rule: str, since: datetime | None = None) -> bool:
+    """Whether the rule raised a demand with it: new risk met while locked opens one and raises none."""
+    return receipt.opened_at == since or any(breach.rule == rule for breach in receipt.seen)
 
 
 def _demands_of(receipt: OpenReceipt) -> list[DemandRaised]:
@@ -213,6 +218,7 @@ def _demands_of(receipt: OpenReceipt) -> list[DemandRaised]:
         )
         for rule in receipt.rules
         for demand in receipt.demands
+        if _opened_by(receipt, rule)
     ]
 
 

@@ -43,6 +43,8 @@ def a_day(guard: Mortal) -> None:
     guard.until(lambda: guard.ask("backup.now", Nothing()), "a backup")
     guard.control(op="price", contract="MNQ", price=20_800.0)
     locked_and_flat(guard)
+    # Else what is met while locked joins the receipt of the lock, or does not, as the moment has it.
+    guard.until(lambda: verified(guard), "the flatten is verified")
     order(guard, "ES", 1)
     locked_and_flat(guard)
     guard.until(lambda: guard.account(A).get("trades") == 5, "all fills counted")
