@@ -61,7 +61,9 @@ async def reload_files(context: Call, request: DoReload) -> object:
 
 async def take_files(daemon: Daemon, request: DoReload, *, only_tightens: bool = False) -> dict[str, object]:
     """Take over what the files say now. Raises Refused; then the old configuration stays in force."""
-    files, sets = request.files or daemon.accepted.files, request.sets or daemon.accepted.sets
+    # What was set at `up` stays set: the addresses of a simulated gateway are among it. The last word wins.
+    files = request.files or daemon.accepted.files
+    sets = (*(kept for kept in daemon.accepted.sets if kept not in request.sets), *request.sets)
     try:
         accepted = await trio.to_thread.run_sync(read, files, sets, daemon.accepted.env_file)
     except ConfigurationMistakes as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "ops" / "docs"
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
+WRITTEN = sorted({README, *DOCS.glob("*.md")} - {DOCS / "gateway.md", DOCS / "performance.md"})
+"""Those that tell people what to type."""
 DOCUMENTS = sorted([README, *DOCS.rglob("*.md")])
 
 
@@ -43,7 +46,8 @@ def calls(text: str) -> Iterator[str]:
     spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
     for line in [*"\n".join(blocks).splitlines(), *(" ".join(span.split()) for span in spans)]:
         if found := CALL.fullmatch(line.split(" #")[0].strip()):
-            yield found.group(1).strip()
+            choices = (word.split("|") for word in found.group(1).split())
+            yield from (" ".join(words) for words in itertools.product(*choices))
 
 
 def refusal(line: str) -> str | None:
@@ -69,6 +73,8 @@ def refusal(line: str) -> str | None:
                 return f"riskd {line}: no command {word}"
             command = found
             known |= _options(command)
+            if command.context_settings.get("ignore_unknown_options"):
+                return None  # the rest belongs to another program
     return None
 
 
@@ -81,7 +87,7 @@ def _options(command: click.Command) -> dict[str, bool]:
     return found
 
 
-@pytest.mark.parametrize("document", names([README, DOCS / "runbook.md", DOCS / "architecture.md"]))
+@pytest.mark.parametrize("document", names(WRITTEN))
 def test_every_command_a_document_names_exists(document: str) -> None:
     assert [why for line in calls((ROOT / document).read_text()) if (why := refusal(line))] == []
 
@@ -125,6 +131,26 @@ def broken(document: Path) -> list[str]:
 @pytest.mark.parametrize("document", names(DOCUMENTS))
 def test_relative_links_lead_somewhere(document: str) -> None:
     assert broken(ROOT / document) == []
+
+
+def linked_from(document: Path) -> set[Path]:
+    """What a document links to; a folder stands for what lies in it."""
+    found = set[Path]()
+    for link in LINK.findall(document.read_text()):
+        target = (document.parent / link.partition("#")[0]).resolve()
+        found |= set(target.iterdir()) if target.is_dir() else {target}
+    return found
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached, fresh = set[Path](), {README}
+    while fresh:
+        reached |= fresh
+        pages = [page for page in fresh if page.suffix == ".md"]
+        fresh = set[Path]().union(*map(linked_from, pages)) - reached
+
+    assert names([path for path in DOCUMENTS if path not in reached]) == []
+    assert names([path for path in (DOCS / "examples").glob("*.py") if path not in reached]) == []
 
 
 def test_link_that_leads_nowhere_would_be_noticed(tmp_path: Path) -> None:

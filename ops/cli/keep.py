@@ -18,6 +18,7 @@ from ops.cli.place import Place, confirm
 from ops.cli.reading import Json
 from ops.cli.story import Since, instant
 from ops.cli.table import group
+from supervisor.identity import recorded
 from supervisor.protocol import AskExport, AskHistory, DoRestore, Exit, Nothing, Refused
 
 audit = group("Verify and show the audit chain: each entry holds the digest of the one before.")
@@ -87,10 +88,15 @@ def restore(
     yes: Annotated[bool, typer.Option("--yes", "-y")] = False,
 ) -> None:
     """Put a backup in the place of the store (loosens: may be refused). Restarts the daemon."""
+    from ops.cli.lifecycle import wait_replaced
+
     place: Place = ctx.obj
     confirm(f"What was recorded after {name} is set aside. Go on?", yes=yes)
+    before = recorded(place.home.daemon)
     answer = place.ask("backup.restore", DoRestore(name)) or {}
     place.page.line(str(answer.get("text") or f"{name} is restored"))
+    if before is not None:
+        wait_replaced(place, before)
 
 
 def export(

@@ -14,7 +14,7 @@ from ops.cli import words
 from ops.cli.page import talk
 from ops.cli.place import Place, admin_secret, confirm, now
 from supervisor.home import Home
-from supervisor.identity import recorded
+from supervisor.identity import Identity, recorded
 from supervisor.protocol import DoReload, DoStop, Exit, Nothing, OfAccounts, Refused
 
 STOP_S = 20.0
@@ -166,12 +166,17 @@ def restart(ctx: typer.Context, timeout: Timeout = 90.0) -> None:
     place: Place = ctx.obj
     before = recorded(place.home.daemon)
     place.ask("restart", Nothing())
+    wait_replaced(place, before, timeout)
+
+
+def wait_replaced(place: Place, before: Identity | None, timeout_s: float = 90.0) -> None:
+    """Wait until another daemon guards in the place of the one there was before; print its state."""
     until = time.monotonic() + STOP_S
     while recorded(place.home.daemon) == before:
         if time.monotonic() > until:
             raise Refused(Exit.UNKNOWN, "the daemon did not end to be replaced", "riskd status")
         time.sleep(0.05)
-    _wait(place, None, timeout)
+    _wait(place, None, timeout_s)
 
 
 def reload(ctx: typer.Context) -> None:
