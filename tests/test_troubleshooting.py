@@ -67,7 +67,7 @@ SENTENCES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
             "nothing ran for … s: the machine slept or was overloaded. The accounts are read again.",
         )
     },
-    ("supervisor/program.py", "_is_ours"): {
+    ("supervisor/program.py", "is_ours"): {
         "supervisor/program.py": (
             "cannot guard …: …. …",
             "cannot tell whether another guard has …: …",
