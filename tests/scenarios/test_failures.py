@@ -109,7 +109,8 @@ def test_S80_after_a_drop_everything_is_read_again_and_nothing_is_done_twice() -
 def test_S83_a_token_is_renewed_at_half_its_life_without_a_gap() -> None:
     """Given a token that lives 2 s, when it is renewed twice, then a new pair of hubs took over each time,
     the link was never lost, and every trade in between counts once."""
-    with desk(LOSS, gateway_settings={"token_life": timedelta(seconds=2)}) as d:
+    far = {"daily_realized_loss": {"limit": -500000}}  # five hundred trades fit into two renewals
+    with desk(far, gateway_settings={"token_life": timedelta(seconds=2)}) as d:
         first, before = d.status()["link"]["generation"], len(d.history("link"))
         trades = 0
         while d.status()["link"]["generation"] < first + 2:
