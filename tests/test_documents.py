@@ -202,3 +202,22 @@ def test_documents_name_no_path_of_one_machine_and_no_registry(document: str) ->
 @pytest.mark.parametrize("text", ["see /home/ann/riskd", "/root/x", "in `/work/y`", r"C:\Users\ann\riskd"])
 def test_path_of_one_machine_would_be_noticed(text: str) -> None:
     assert MACHINE_PATH.search(text)
+
+
+# ------------------------------------------------------------------------------ architecture
+
+
+def test_every_module_in_the_code_map_is_there() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    code_map = text.split("## Code map\n", 1)[1].split("\n## ", 1)[0]
+    gone = []
+    for folders, said in re.findall(r"^\*\*([\w/, ]+?)/?\*\* - (.*?)(?=^\*\*|\Z)", code_map, re.M | re.S):
+        first, *others = [folder.strip(" /") for folder in folders.split(",")]
+        beside = [first, *(f"{first.rpartition('/')[0]}/{other}" for other in others)]
+        for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*)`", said):
+            places = [ROOT, *(ROOT / folder for folder in beside), (ROOT / first).parent]
+            if not any((p / f"{name}.py").exists() or (p / name).is_dir() for p in places):
+                gone.append(f"{folders}: {name}")
+
+    assert gone == []
+    assert code_map.count("\n**") > 8
