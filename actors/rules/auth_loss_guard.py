@@ -7,7 +7,7 @@ long as it lasts, and says what to do.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
@@ -39,6 +39,16 @@ WHAT_TO_DO = {
     "login": "Nothing can be watched or closed. Check user name and API key (`riskd account test`); close in "
     "the broker's own screen if in doubt.",
 }
+
+
+START_MOST = timedelta(seconds=10)
+"""How long a first link may take from its first hub to its first read; a longer one is told as lost."""
+
+
+def _still_starts(snapshot: AccountSnapshot, now: Now) -> bool:
+    """Whether the account was never read yet and should be any moment: what begins is not lost."""
+    since = snapshot.link_since
+    return snapshot.read_mono <= 0 and since is not None and now.wall - since < START_MOST
 
 
 class Loss(Struct, frozen=True, gc=False):
@@ -136,6 +146,8 @@ class AuthLossGuardRule(Machine[GuardState]):
         if snapshot.link_since is None:  # not connected for the first time yet
             return before, ()
         what = "login" if snapshot.auth_failed else "link" if snapshot.link is not LinkState.LIVE else None
+        if before is None and what == "link" and _still_starts(snapshot, now):
+            return None, ()
         if what is None:
             return None, (self._back(before, now),) if before is not None and before.told else ()
         if before is None or before.what != what:

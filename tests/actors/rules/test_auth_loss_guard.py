@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from actors.messages import AccountFlat, LinkState, LockKind
+from msgspec.structs import replace
+
+from actors.messages import AccountFlat, AccountSnapshot, LinkState, LockKind
 from tests.builders import Desk, Watching, a_rule
 
 
@@ -126,6 +128,30 @@ def test_the_alert_is_repeated_while_it_lasts_and_cleared_when_the_link_is_back(
     assert quiet == ()
     assert len({n.key for n in (*first, *again, *back)}) == 3
     assert [(n.level, n.message) for n in back] == [("info", "the link is back after 900 s")]
+
+
+def test_a_first_link_is_not_lost_while_it_is_made_and_is_when_it_takes_too_long() -> None:
+    rule, desk = guard(), Desk()
+
+    def judged(snapshot: AccountSnapshot) -> list[str]:
+        return [n.message for n in rule.judge(replace(snapshot, read_mono=0.0)).notices]
+
+    begun = judged(desk.link(LinkState.BLIND))
+    nearly = judged(desk.wait(9.9))
+    late = judged(desk.wait(0.1))
+
+    assert (begun, nearly) == ([], [])
+    assert len(late) == 1
+    assert late[0].startswith("the link is lost since")
+    assert judged(desk.link(LinkState.LIVE)) == ["the link is back after 10 s"]
+
+
+def test_a_first_link_that_is_made_in_time_is_never_spoken_of() -> None:
+    rule, desk = guard(), Desk()
+    rule.judge(replace(desk.link(LinkState.BLIND), read_mono=0.0))
+    desk.wait(1)
+
+    assert rule.judge(desk.link(LinkState.LIVE)).notices == ()
 
 
 def test_an_ignored_loss_says_nothing_at_all() -> None:
