@@ -46,9 +46,12 @@ START_MOST = timedelta(seconds=10)
 
 
 def _still_starts(snapshot: AccountSnapshot, now: Now) -> bool:
-    """Whether the account was never read yet and should be any moment: what begins is not lost."""
-    since = snapshot.link_since
-    return snapshot.read_mono <= 0 and since is not None and now.wall - since < START_MOST
+    """Whether the link is being made: what was live before is lost, with a read from before that moment."""
+    if snapshot.link_since is None:
+        return True
+    made_for_s = (now.wall - snapshot.link_since).total_seconds()
+    fresh = snapshot.read_mono <= 0 or now.mono - snapshot.read_mono < made_for_s
+    return fresh and made_for_s < START_MOST.total_seconds()
 
 
 class Loss(Struct, frozen=True, gc=False):

@@ -149,9 +149,19 @@ def test_a_first_link_is_not_lost_while_it_is_made_and_is_when_it_takes_too_long
 def test_a_first_link_that_is_made_in_time_is_never_spoken_of() -> None:
     rule, desk = guard(), Desk()
     rule.judge(replace(desk.link(LinkState.BLIND), read_mono=0.0))
-    desk.wait(1)
+    just_read = desk.wait(1)
 
+    assert rule.judge(replace(just_read, read_mono=just_read.now.mono)).notices == ()
     assert rule.judge(desk.link(LinkState.LIVE)).notices == ()
+
+
+def test_a_link_that_was_live_is_lost_at_once_however_lately_it_was_read() -> None:
+    rule, desk = guard(), Desk()
+    rule.judge(desk.link(LinkState.LIVE))
+    desk.wait(60)
+    lost = desk.link(LinkState.BLIND)
+
+    assert len(rule.judge(replace(lost, read_mono=lost.now.mono)).notices) == 1
 
 
 def test_an_ignored_loss_says_nothing_at_all() -> None:
