@@ -418,9 +418,12 @@ class Handle:
             case "normal":
                 self._normal.appendleft(envelope)
             case "latest":
-                self._latest.setdefault(envelope.key, envelope)
+                # Before all else, as any message that was in work: its first try may have told others of it.
+                if envelope.key not in self._latest:
+                    self._normal.appendleft(envelope)
             case "left":
-                self._left.setdefault(envelope.key, envelope)
+                if envelope.key not in self._left:
+                    self._normal.appendleft(envelope)
 
     def _refuse(self, message: object) -> None:
         self.refused += 1

@@ -80,6 +80,8 @@ RETRY_GIVEN_UP_S = 60.0
 """A rule that was given up is tried again after this long; until then its account is locked."""
 RECORDS_WAIT_S = 20.0
 """How long arming waits for the contract records of configured roots before it goes on without."""
+BLIND_S = 10.0
+"""A start takes the link through blindness for a moment; longer, and blind is what it is."""
 ARM_PAUSES_S = (0.1, 1.0, 5.0)
 
 
@@ -332,6 +334,12 @@ class Program(SilentHooks):
         elif view.state is LinkState.DOWN and not self._connected and _has_failed(view):
             # Unreachable: up, blind and retrying is a state of its own, not a failed start.
             self._become_ready()
+        elif view.state is LinkState.BLIND and self._introduced and self._has_been_blind_s(view) > BLIND_S:
+            # REST answers and the hubs cannot be had: accounts are read and guarded, only later.
+            self._become_ready()
+
+    def _has_been_blind_s(self, view: LinkView) -> float:
+        return (self.clock.wall() - view.since).total_seconds()
 
     def _become_ready(self) -> None:
         self.ready = True

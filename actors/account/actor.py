@@ -160,6 +160,10 @@ class AccountActor(Actor):
         seen = board.read(("snapshot", name), AccountSnapshot)
         self._reborn = kept is not None or seen is not None
         self._state = kept or (first if seen is None else _after(first, seen))
+        # Told before it crashed, and kept by nobody: the message that it was made of comes again first.
+        self._told_more = kept is not None and seen is not None and seen.seq > kept.seq
+        if kept is not None and seen is not None and self._told_more:
+            self._state = msgspec.structs.replace(kept, seq=seen.seq)
         self._sides: dict[str, Side] = {}
         self._watched: tuple[ContractId, ...] = ()
         self._used: dict[ContractId, float] = {}
@@ -182,7 +186,8 @@ class AccountActor(Actor):
 
     def started(self) -> None:
         self._pay()
-        self._publish("start", None, frozenset(Wake))
+        if not self._told_more:
+            self._publish("start", None, frozenset(Wake))
         if self._reborn:
             self._read(REBORN)
 

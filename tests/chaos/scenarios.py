@@ -109,6 +109,16 @@ def back() -> Act:
     return even_so(act)
 
 
+def both(first: Act, second: Act) -> Act:
+    """At the same moment."""
+
+    def act(world: World) -> None:
+        first(world)
+        second(world)
+
+    return act
+
+
 def nothing() -> Act:
     return lambda w: None
 
@@ -262,8 +272,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "no stop in time",
         {"no_stop_loss_grace": {"mode": "armed", "grace": "5s"}},
         (1, buy("MNQ", 1)),
-        (13, buy("MNQ", 1)),
-        (13.5, even_so(rest("MNQ", -1, STOP, 20900))),
+        (13, both(buy("MNQ", 1), rest("MNQ", -1, STOP, 20900))),
     ),
     story(
         "end of session",
@@ -338,8 +347,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         LOSS,
         (1, buy("MNQ", 2)),
         (2, rest("MNQ", -2, STOP, 20800)),
-        (4, hitch("Position/closeContract", race="after")),
-        (5, price("MNQ", 20860)),
+        (7, hitch("Position/closeContract", race="after")),
+        (8, price("MNQ", 20860)),
     ),
     story(
         "an order in parts while locked",

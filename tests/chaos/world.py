@@ -68,6 +68,8 @@ QUANTUM_S = 1.0
 """Where nothing is on its way, time passes in steps of this: the beats of a machine that is slow."""
 SOON_S = 0.06
 REQUOTE_S = 4.0
+APART_S = 0.4
+"""Nothing is done sooner after the step before: what that one set off is on its way."""
 READ_S = 3.5
 """Longer than from one steady read to the next."""
 LATE_S = 120.0
@@ -236,6 +238,7 @@ class World:
         self._tasks = Tasks()
         self._late_since: float | None = None
         self._calm_since: float | None = None
+        self._acted_at = -math.inf
         self.safe_mode = False
         self.name = NAME
         self.ending: Ending | None = None
@@ -424,6 +427,7 @@ class World:
                 return
         if self._script and now >= self._began + self._script[0][0] and self._may_go_on(self._script[0][1]):
             self._late_since = self._calm_since = None
+            self._acted_at = now
             self.requote()
             _, act = self._script.popleft()
             self.part += 1
@@ -483,10 +487,10 @@ class World:
         """At rest; and where it was late, for long enough that every rule has judged what was read."""
         if hasattr(act, "restless"):
             return True
-        if self.unrest():
+        now = self.clock.mono()
+        if self.unrest() or now - self._acted_at < APART_S:
             self._calm_since = None
             return False
-        now = self.clock.mono()
         if self._late_since is not None and self._calm_since is None:
             self._calm_since = now
         return self._calm_since is None or now - self._calm_since >= READ_S
