@@ -36,6 +36,7 @@ def filled(state: AccountState, fills: Iterable[Fill]) -> AccountState:
     for fill in fills:
         waiting = state.filling.get(fill.order)
         if waiting is None:
+            state = _used_up(state, fill)
             continue
         left = waiting.left - abs(fill.size)
         if left <= 0:
@@ -44,6 +45,18 @@ def filled(state: AccountState, fills: Iterable[Fill]) -> AccountState:
             filling = {**state.filling, fill.order: msgspec.structs.replace(waiting, left=left)}
             state = msgspec.structs.replace(state, filling=filling)
     return state
+
+
+def _used_up(state: AccountState, fill: Fill) -> AccountState:
+    """An order whose fills were all counted works no more, though the word of its end is late."""
+    known = state.orders.get(fill.order)
+    if known is None:
+        return state
+    counted = sum(abs(b.fill.size) for b in state.ledger.booked if b.fill.order == fill.order)
+    if counted < abs(known.order.size):
+        return state
+    orders = {id_: seen for id_, seen in state.orders.items() if id_ != fill.order}
+    return msgspec.structs.replace(state, orders=orders, finished=finish(state.finished, (fill.order,)))
 
 
 def read(state: AccountState, event: BrokerSnapshot) -> AccountState:

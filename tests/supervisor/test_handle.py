@@ -321,6 +321,16 @@ def test_C15_a_quote_that_failed_gives_way_to_a_newer_one() -> None:
     assert handle.waiting() == ["new"]
 
 
+def test_C15_a_quote_that_was_in_work_comes_again_before_what_is_queued() -> None:
+    stage = stage_with([])
+    handle, hung = stage.handle("a"), stage.life("a")
+    handle.tell_latest("MNQ", "quote")
+    hung.begin_message()
+    handle.tell("fill")
+    stage.wait(0.30)
+    assert handle.waiting() == ["quote", "fill"]
+
+
 def test_C17_timers_of_an_incarnation_die_with_it() -> None:
     class Timed(Actor):
         def receive(self, message: object) -> None:

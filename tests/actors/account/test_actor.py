@@ -642,6 +642,28 @@ def test_reborn_account_goes_on_and_reads_what_it_may_have_missed(house: House) 
     assert house.woken() == {name: ["start"] for name in EVERY_RULE}
 
 
+def test_reborn_account_tells_nothing_older_than_what_it_told_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies after the rules were told of a fill: to be told of the time before would end their breaches."""
+    tell, failed = house.enforcement.tell, list[object]()
+
+    def die_once(message: object, *, urgent: bool = False) -> None:
+        if not failed:
+            failed.append(message)
+            raise RuntimeError("in the middle of telling")
+        tell(message, urgent=urgent)
+
+    monkeypatch.setattr(house.enforcement, "tell", die_once)
+
+    house.fill(2)
+
+    told = house.rules[LIMIT].all(AccountSnapshot)
+    assert [snapshot.cause for snapshot in told] == ["fill:1", "fill:1"]
+    assert [p.size for snapshot in told for p in snapshot.positions] == [2, 2]
+    assert told[1].seq > told[0].seq
+
+
 def test_message_that_is_not_for_an_account_is_a_crash_with_its_name(house: House) -> None:
     house.hosted.handle.tell("hello")
 

@@ -67,14 +67,14 @@ def test_stop_that_is_told_filled_before_its_trade_leaves_together_with_the_posi
     assert shown == [(3, 3), (0, 0)], "never a position without its stop"
 
 
-def test_trade_that_is_told_first_leaves_the_stop_until_its_own_event() -> None:
+def test_trade_that_is_told_first_ends_the_stop_that_it_used_up() -> None:
     broker, state = desk()
     trade = Filled(of_stop(broker.trade(Trade(MNQ, -3, 3960, 0))), 1001.0)
     ended = OrderChanged(stop(3, OrderStatus.FILLED, at=2), 1001.001)
 
     state, shown = told(state, trade, ended)
 
-    assert shown == [(0, 3), (0, 0)]
+    assert shown == [(0, 0), (0, 0)]
     assert not state.filling
 
 
