@@ -170,11 +170,23 @@ def _blind(seen: Seen) -> tuple[Reason, ...]:
         return (Reason("link_down", "not connected yet", seen.daemon.started_at),)
     match link.state:
         case LinkState.LIVE:
-            return ()
+            if not (behind := _behind(seen)):
+                return ()
+            text = f"what was read is not taken in yet: {', '.join(behind)}"
+            return (Reason("link_blind", text, link.since),)
         case LinkState.BLIND:
             return (Reason("link_blind", f"no live events: {link.reason}", link.since),)
         case LinkState.DOWN:
             return (Reason("link_down", f"the gateway does not answer: {link.reason}", link.since),)
+
+
+def _behind(seen: Seen) -> tuple[str, ...]:
+    """Accounts that do not show yet what the link brought: their figures are not to be called fine."""
+    return tuple(
+        account.name
+        for account in seen.accounts
+        if account.snapshot is None or account.snapshot.link is not LinkState.LIVE
+    )
 
 
 def _uncovered(seen: Seen) -> tuple[Reason, ...]:
@@ -256,7 +268,8 @@ def _link(seen: Seen) -> answers.LinkFacts:
         return answers.LinkFacts(LinkState.DOWN.value, seen.daemon.started_at, 0, None)
     age_s = seen.now.mono - link.last_event_mono if link.last_event_mono else None
     rounded = None if age_s is None else round(max(age_s, 0.0), 3)
-    return answers.LinkFacts(link.state.value, link.since, link.generation, rounded)
+    state = LinkState.BLIND if link.state is LinkState.LIVE and _behind(seen) else link.state
+    return answers.LinkFacts(state.value, link.since, link.generation, rounded)
 
 
 # ---------------------------------------------------------------------- one account

@@ -386,3 +386,14 @@ def test_rules_answer_may_be_of_one_rule() -> None:
 
     assert [entry["rule"] for entry in status.rules(whole, "max_contracts")["rules"]] == ["max_contracts"]
     assert status.rules(whole, "loss_streak")["rules"] == []
+
+
+def test_a_live_link_that_an_account_has_not_taken_in_yet_is_blind() -> None:
+    desk = Desk()
+    blind = msgspec.structs.replace(desk.snapshot(), link=LinkState.BLIND)
+    account = AccountSeen(ACCOUNT, NAME, blind, EnforcementSeen(), ())
+    answer = status.status(Seen(desk.now, (account,), link(desk), STORE, DAEMON, WATCHDOG))
+
+    assert answer.link.state == "blind"
+    assert answer.state == "blind"
+    assert NAME in answer.reasons[0].text
