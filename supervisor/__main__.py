@@ -39,11 +39,12 @@ from supervisor.gather import Process
 from supervisor.handlers import Daemon
 from supervisor.home import Home
 from supervisor.identity import recorded
+from supervisor.life import Ending
 from supervisor.metrics import MetricsServer
 from supervisor.phases import Phases, age_s
 from supervisor.placement import settle_down
 from supervisor.presence import Ended, Presence, refuse
-from supervisor.program import Ending, Program
+from supervisor.program import Program
 from supervisor.protocol import DoReload, Exit, Refused
 from supervisor.reach import gateway_maker
 from supervisor.readings import GuardReadings

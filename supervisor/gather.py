@@ -75,7 +75,7 @@ def seen(program: Program, process: Process) -> Seen:
         pending=pending(program),
         test_clock=process.test_clock,
         dead_letters=program.supervisor.dead_letters.count,
-        latency=program.latency(),
+        latency=program.figures.latency(),
     )
 
 
@@ -106,15 +106,15 @@ def _rule(program: Program, account: str, built: BuiltRule, failed: str | None =
     return RuleSeen(
         built,
         program.board.read(("rule", account, built.name), RuleView),
-        program.uncovered_ms.get(actor, 0.0),
-        failed or program.given_up.get(actor),
+        program.failures.uncovered_ms.get(actor, 0.0),
+        failed or program.failures.given_up.get(actor),
     )
 
 
 def _faults(program: Program) -> Iterable[Reason]:
     if program.file_fault is not None:
         yield program.file_fault
-    for actor, why in program.given_up.items():
+    for actor, why in program.failures.given_up.items():
         if "/rules/" not in actor:
             yield Reason("actor", f"{actor} was given up: {why}")
     for armed in program.armed.values():

@@ -39,7 +39,8 @@ from supervisor.cooling import permit_loosening
 from supervisor.driver import Refused as TreeRefused
 from supervisor.driver import outcome
 from supervisor.gather import Process, seen
-from supervisor.program import REPLACE_ME, Ending, Program
+from supervisor.life import REPLACE_ME, Ending
+from supervisor.program import Program
 from supervisor.protocol import (
     AskActor,
     AskHistory,

@@ -98,8 +98,8 @@ class Presence:
         program = self.program
         covered, configured, oldest_ms, slowest, slowest_ms = 0, 0, 0.0, "", 0.0
         if program is not None:
-            covered, configured = program.coverage()
-            oldest_ms, slowest, slowest_ms = program.slowness()
+            covered, configured = program.figures.coverage()
+            oldest_ms, slowest, slowest_ms = program.figures.slowness()
         running = self._running
         self._page.beat(
             Beat(

@@ -30,7 +30,7 @@ class GuardReadings(Struct, frozen=True):
         return status_of(seen(self.program, self.process))
 
     def scan_age_s(self) -> float:
-        return self.program.scan_age_s()
+        return self.program.figures.scan_age_s()
 
     def budget(self) -> BudgetView | None:
         return self.program.board.read(("budget",), BudgetView)

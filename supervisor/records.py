@@ -24,9 +24,9 @@ from actors.persistence.queries import (
 )
 from supervisor.cooling import permit_loosening
 from supervisor.handlers import HANDLERS, Call, Daemon
+from supervisor.life import REPLACE_ME, Ending
 from supervisor.log_reading import read_log
 from supervisor.masking import hiding, without_secrets
-from supervisor.program import REPLACE_ME, Ending
 from supervisor.protocol import (
     AskExport,
     AskHistory,
@@ -162,7 +162,7 @@ async def account_list(context: Call, request: Nothing) -> object:
     """Every account of the login as last seen, and which are guarded."""
     program = context.parts.program
     listed: dict[int, dict[str, object]] = {}
-    for report in program.found:
+    for report in program.accounts.found:
         listed[report.id] = {
             "id": report.id,
             "name": report.name,

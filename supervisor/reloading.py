@@ -137,7 +137,7 @@ async def put_in_force(program: Program, standing: Standing) -> tuple[Change, ..
     """Put `standing` in force; what changed. Raises Refused, and then nothing has changed."""
     found = await trio.to_thread.run_sync(changes, program.settings, standing.in_force)
     if found:
-        async with program.arming:
+        async with program.accounts.arming:
             await _exchange(program, standing, found)
     else:
         await _store(program, standing, ())
@@ -151,7 +151,7 @@ async def _exchange(program: Program, standing: Standing, found: tuple[Change, .
     reports = _chosen(program, settings)
     parts = replace(program.parts, settings=settings, calendar=TradingCalendar.of(settings))
     concerned = [report for report in reports if _concerns(program, report, settings, found)]
-    others = [r.name for r in concerned if r.name not in program.armed and not program.is_ours(r)]
+    others = [r.name for r in concerned if r.name not in program.armed and not program.accounts.is_ours(r)]
     if others:
         raise Refused(Exit.FAILED, f"cannot guard {', '.join(others)}: another guard does", "riskd doctor")
     for report in concerned:
@@ -173,7 +173,7 @@ async def _armed_afresh(program: Program, parts: Parts, report: AccountReport) -
     """An account that was let go must not stay so: what cannot be armed now is armed by a fresh daemon."""
     try:
         await _disarm(program, report.name)
-        program.rearmed(report.name, await arm(parts, program.supervisor, report))
+        program.accounts.rearmed(report.name, await arm(parts, program.supervisor, report))
     except (TimeoutError, ActorDied, TreeRefused, StartFailed) as error:
         program.must_restart(f"{report.name} could not be armed under the changed configuration: {error}")
 
@@ -212,7 +212,7 @@ def _chosen(program: Program, settings: Settings) -> tuple[AccountReport, ...]:
     for name, armed in program.armed.items():
         report = armed.guarded.first.report
         known[name] = AccountReport(armed.guarded.id, name, report.can_trade if report else None)
-    known |= {report.name: report for report in program.found}
+    known |= {report.name: report for report in program.accounts.found}
     if not known:
         return ()
     try:

@@ -18,6 +18,7 @@ from actors.messages import AccountSnapshot
 from actors.notices.actor import HowManyWait
 from actors.worker import ActorDied
 from supervisor.driver import outcome
+from supervisor.life import Ending
 
 if TYPE_CHECKING:
     from supervisor.program import Program
@@ -87,7 +88,7 @@ async def obey_signals(program: Program, end_at_once: Callable[[str], None]) -> 
             name, now = signal.Signals(number).name, program.clock.mono()
             if first is None or now - first > AGAIN_S:
                 first = now
-                program.end_for(TERMINATED, f"asked to stop by {name}")
+                program.end(Ending(TERMINATED, f"asked to stop by {name}"))
             elif now - first >= ONE_S:
                 end_at_once(f"told to end at once by {name}")
 

@@ -67,8 +67,8 @@ SENTENCES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
             "nothing ran for … s: the machine slept or was overloaded. The accounts are read again.",
         )
     },
-    ("supervisor/program.py", "is_ours"): {
-        "supervisor/program.py": (
+    ("supervisor/accounts.py", "is_ours"): {
+        "supervisor/accounts.py": (
             "cannot guard …: …. …",
             "cannot tell whether another guard has …: …",
         )

@@ -140,7 +140,7 @@ def _was_at_most(world: World, contract: str, most: int, opened: datetime, done:
 
 
 def _coverage(process: Process) -> Iterator[str]:
-    running, configured = process.coverage()
+    running, configured = process.figures.coverage()
     if running != configured and not process.safe_mode:
         yield f"{running} of {configured} rules run"
 

@@ -50,7 +50,8 @@ from supervisor.driver import Supervisor
 from supervisor.events import Report
 from supervisor.handle import DeadLetter
 from supervisor.home import Home
-from supervisor.program import Ending, Program
+from supervisor.life import Ending
+from supervisor.program import Program
 from tests.chaos import invariants, sights
 from tests.chaos.agenda import Agenda
 from tests.chaos.broker import ACCOUNT, Broker

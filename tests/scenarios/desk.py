@@ -33,7 +33,8 @@ from supervisor.control_socket import control_socket
 from supervisor.gather import Process
 from supervisor.handlers import Daemon
 from supervisor.home import Home
-from supervisor.program import Ending, Program
+from supervisor.life import Ending
+from supervisor.program import Program
 from supervisor.reach import gateway_maker
 from supervisor.roles import AdminSecret
 from tests.scenarios.clock import CHICAGO, WEDNESDAY_10, DeskClock, chicago, minutes

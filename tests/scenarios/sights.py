@@ -15,7 +15,8 @@ from actors.messages import Flush, HistoryKind
 from actors.persistence.queries import HistoryQuery
 from config.instruments import root_of
 from supervisor.handlers import Daemon
-from supervisor.program import Ending, Program
+from supervisor.life import Ending
+from supervisor.program import Program
 from supervisor.status import status as status_of
 from tests.scenarios.clock import CHICAGO
 
@@ -246,7 +247,7 @@ class Sights:
         if self.sound:
             letters = self.program.supervisor.dead_letters.kept
             assert not letters, [(x.id, type(x.message).__name__, x.cause) for x in letters]
-            assert self.program.actor_restarts == 0, "an actor crashed"
+            assert self.program.failures.restarts == 0, "an actor crashed"
 
 
 def _short(call: dict[str, Any]) -> tuple[Any, ...]:

@@ -38,7 +38,7 @@ def wait_for(d: Desk, holds: Callable[[], Any]) -> None:
 
 
 def died_or_lives_again(d: Desk, actor: str, epoch: int) -> bool:
-    return bool(d.guard.given_up) or d.actor(actor)["epoch"] > epoch
+    return bool(d.guard.failures.given_up) or d.actor(actor)["epoch"] > epoch
 
 
 def test_a_clock_set_forward_does_not_keep_a_lockout_from_being_set() -> None:

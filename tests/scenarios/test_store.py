@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.program import REPLACE_ME
+from supervisor.life import REPLACE_ME
 from supervisor.protocol import DoRestore, DoUnlock, Nothing
 from tests.scenarios.desk import A, Desk, chicago, desk
 
