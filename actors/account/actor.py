@@ -64,7 +64,7 @@ from actors.worker import Actor, Address
 
 from .apply import apply, lasting_disputes
 from .band import Band
-from .booking import on_grid
+from .booking import closes_out, on_grid
 from .ledger import Ledger
 from .state import NOTHING, AccountEvent, AccountState, Days, Step
 from .view import snapshot_of
@@ -224,6 +224,8 @@ class AccountActor(Actor):
                 self._publish("reborn", None, frozenset(Wake))
             case DeadLetter():
                 self._read(f"{message.actor} gave up a message: {message.cause}")
+                if message.actor == self.me.id:
+                    self._hear_again_of_closes()
                 self._publish("dead-letter", None, frozenset(Wake))
             case _:
                 raise TypeError(f"account cannot take {type(message).__name__}")
@@ -312,6 +314,13 @@ class AccountActor(Actor):
         unseen, self._unseen = self._unseen, []
         for snapshot in unseen:
             self.send(self._to.enforcement, snapshot)
+
+    def _hear_again_of_closes(self) -> None:
+        """What was lost may have been the word of a close of ours, whose fill would count as the trader's."""
+        view = self._board.read(("enforcement", self._name), EnforcementView)
+        if view is not None:
+            own = closes_out(self._state, view.closes)
+            self._state = msgspec.structs.replace(self._state, own=own)
 
     def _enforcement_rests(self) -> bool:
         """It does nothing on account of a snapshot alone: a rule must ask first, and brings its own along."""

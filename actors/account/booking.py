@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from actors.enforcement.view import Closing
 from actors.messages import (
     BookedFill,
     Contract,
@@ -64,6 +67,31 @@ def _ownership(
     if left > 0:
         own[key] = msgspec.structs.replace(pending, size=left if pending.size > 0 else -left)
     return remembered or pending.cause, own
+
+
+def closes_out(
+    state: AccountState, closing: Iterable[Closing]
+) -> dict[tuple[ContractId, bool], PendingClose]:
+    """The closes of ours that may still fill: those told of, and those that only enforcement knows of.
+
+    Of one told of that enforcement has done with, the end was not heard. One that was over when told of
+    takes no later fill anyway.
+    """
+    out = {(one.contract, one.size > 0): one for one in closing}
+    own = {of: each for of, each in state.own.items() if of in out or each.until is not None}
+    for of, one in out.items():
+        left = abs(one.size) - _closed_since(state, one)
+        if of not in own and left > 0:
+            own[of] = PendingClose(left if one.size > 0 else -left, one.cause)
+    return own
+
+
+def _closed_since(state: AccountState, one: Closing) -> int:
+    """Contracts that fills of ours have closed since the close went out."""
+    if one.own_before < 0:
+        return 0
+    ours = (b for b in state.ledger.booked if b.fill.contract == one.contract and b.own is not OwnClose.NO)
+    return sum(booked.closed for booked in ours) - one.own_before
 
 
 def _drift(

@@ -24,7 +24,6 @@ from actors.messages import (
     AccountSnapshot,
     Alert,
     Called,
-    CallKind,
     CloseSent,
     CloseVerified,
     DayReset,
@@ -57,13 +56,13 @@ from .effects import (
     TellAccount,
 )
 from .journal import Journal
+from .pursuit import CLOSES
 from .rows import alerts, rows, until_text
 from .turn import Done, Plan
-from .view import Decision, view_of
+from .view import Decision, EnforcementView, view_of
 
 log = get_logger("riskd.enforcement")
 
-CLOSES = (CallKind.CLOSE, CallKind.PARTIAL_CLOSE)
 HOLD_S = 0.003
 """Rows wait for the answer to the calls they belong to, this long at most."""
 
@@ -115,7 +114,8 @@ class EnforcementActor(Actor):
         self._off = off
         self._later = sender if isinstance(sender, Timed) else None
         self._trusted: Now | None = None
-        self._decision: Decision | None = None
+        shown = board.read(("enforcement", name), EnforcementView)
+        self._decision: Decision | None = None if shown is None else shown.last_decision
         self._kept = kept
         self._counts = board.shared(("counts", name), Counts, Counts)
         self._plan = (
@@ -134,6 +134,8 @@ class EnforcementActor(Actor):
             self._restore()
         self._let_go()
         self._carry_out(machine.safe_mode(self._plan, self._now(), on=self._safe_mode))
+        # The incarnation before may have ended between writing what it decided and showing it.
+        self._show()
         self.send(self._to.account, Reborn(self.me.id))
 
     def _restore(self) -> None:

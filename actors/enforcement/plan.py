@@ -128,6 +128,7 @@ def resume(plan: Plan, now: Now) -> Done:
     """
     turn = Turn(plan, now)
     turn.calls.extend(p.call for p in plan.memory.pursuits.values() if p.flying)
+    turn.show_closed()
     _tell_all(turn)
     return turn.done()
 
@@ -149,6 +150,7 @@ def restore(memory: Memory, stored: tuple[Lockout, ...], now: Now, off: Collecti
         receipts={id_: _receipt_of_another_life(receipt, now) for id_, receipt in memory.receipts.items()},
     )
     turn = Turn(Plan(changed), now)
+    turn.show_closed()
     turn.after.extend(LockoutOver(over, lockout) for over, lockout in late)
     for rule in off:
         switched_off(turn, rule)
@@ -223,9 +225,15 @@ def _demands_of(receipt: OpenReceipt) -> list[DemandRaised]:
 
 
 def _closes(turn: Turn, *, ended: bool) -> Iterable[CloseSent]:
-    """Our closes whose fills may still come; with `ended` also those over, whose fills may not be stored."""
+    """Our closes whose fills may still come; with `ended` also those over, whose fills may not be stored.
+
+    That a close is over, with none after it, may not have been told: without, what a trader closes later
+    would be taken for ours.
+    """
     told = dict[tuple[ContractId, bool], CloseSent]()
-    for shut in turn.shut if ended else ():
+    for shut in turn.shut:
+        if not ended and shut.contract in turn.pursuits:
+            continue
         key = shut.contract, shut.size > 0
         size = shut.size + (told[key].size if key in told else 0)
         told[key] = CloseSent(shut.contract, size, shut.cause, turn.now.mono, shut.until)

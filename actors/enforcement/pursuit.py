@@ -27,6 +27,7 @@ from actors.rules.day_fold import AccountFolds
 from .memory import Pursuit
 from .needs import Close
 
+CLOSES = (CallKind.CLOSE, CallKind.PARTIAL_CLOSE)
 REFUSED_WAITS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before the next attempt after the first, second, ... refusal in a row; the last one goes on for ever."""
 UNKNOWN_WAITS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)

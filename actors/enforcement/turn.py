@@ -287,6 +287,14 @@ class Turn:
         self.closed = (*self.closed, told)
         self.shown = (*self.shown, closed(changed, self.plan.memory.account))[-RECEIPTS_SHOWN:]
 
+    def show_closed(self) -> None:
+        """People are shown what was closed before a crash as well."""
+        seen = {receipt.id for receipt in self.shown}
+        lost = [one for one in self.closed if one.receipt.id not in seen]
+        told = (ReceiptChanged(one.receipt, one.verified_at, one.verified_ms) for one in lost)
+        more = (closed(one, self.plan.memory.account) for one in told)
+        self.shown = (*self.shown, *more)[-RECEIPTS_SHOWN:]
+
     def close_over(self, pursuit: Pursuit) -> None:
         """A close of ours has taken effect, or another takes its place: its fill may not be stored yet."""
         call = pursuit.call

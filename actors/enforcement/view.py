@@ -6,10 +6,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from actors.messages import AccountId, Demand, Lockout, Receipt
+from actors.messages import AccountId, ContractId, Demand, Lockout, OwnClose, Receipt
 
 from .effects import ReceiptChanged
-from .memory import OpenReceipt
+from .memory import OpenReceipt, Pursuit
+from .pursuit import CLOSES
 from .receipts import closed
 from .turn import Plan
 
@@ -29,6 +30,17 @@ class Decision(Struct, frozen=True, gc=False):
     id: str
     rule: str
     text: str
+
+
+class Closing(Struct, frozen=True, gc=False):
+    """A close of ours that may still fill: what the account is told of as it goes out."""
+
+    contract: ContractId
+    size: int
+    """Contracts asked to be closed, with the sign of the position."""
+    cause: OwnClose
+    own_before: int
+    """Contracts that fills of our own had closed by then; -1 when that is not known any more."""
 
 
 class EnforcementView(Struct, frozen=True, gc=False):
@@ -52,6 +64,7 @@ class EnforcementView(Struct, frozen=True, gc=False):
     journal_ok: bool = True
     rests: bool = False
     """No snapshot alone makes it act: it waits for what a rule or a person asks."""
+    closes: tuple[Closing, ...] = ()
 
     @property
     def locked(self) -> bool:
@@ -83,4 +96,15 @@ def view_of(plan: Plan, last_decision: Decision | None, *, journal_ok: bool) -> 
         memory.given_up,
         journal_ok,
         not (lockouts.in_force or memory.wishes or memory.ours or any(one.acts for one in memory.standing)),
+        tuple(_closing(p, lockouts.locked) for p in memory.pursuits.values() if p.call.kind in CLOSES),
+    )
+
+
+def _closing(pursuit: Pursuit, locked: bool) -> Closing:
+    call = pursuit.call
+    return Closing(
+        call.contract,
+        call.size if pursuit.before >= 0 else -call.size,
+        OwnClose.LOCKOUT if locked else OwnClose.REDUCE,
+        pursuit.own_before,
     )

@@ -272,7 +272,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         "no stop in time",
         {"no_stop_loss_grace": {"mode": "armed", "grace": "5s"}},
         (1, buy("MNQ", 1)),
-        (13, both(buy("MNQ", 1), rest("MNQ", -1, STOP, 20900))),
+        # Late enough: a first step that had to wait for the guard must not run into it with its grace.
+        (30, both(buy("MNQ", 1), rest("MNQ", -1, STOP, 20900))),
     ),
     story(
         "end of session",

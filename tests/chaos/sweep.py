@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+# In place of this folder, whose `outcome` would be taken for the library of that name.
+sys.path[0] = str(ROOT)
 
 from tests.chaos.outcome import Asked, Swept  # noqa: E402
 

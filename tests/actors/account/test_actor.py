@@ -13,6 +13,8 @@ from actors.account.actor import AccountActor, Limits, Neighbours, Subscriber
 from actors.account.state import AccountState, opening
 from actors.board import Board
 from actors.clock import ManualClock
+from actors.enforcement.plan import first_plan
+from actors.enforcement.view import Closing, EnforcementView, view_of
 from actors.messages import (
     AccountChanged,
     AccountReport,
@@ -331,6 +333,34 @@ def test_message_given_up_is_answered_by_a_read_and_a_fresh_judgement(house: Hou
     assert house.woken() == {name: ["dead-letter"] for name in EVERY_RULE}
     (asked,) = house.connection.all(ReadAccount)
     assert "it raised" in asked.why
+
+
+def test_close_of_ours_whose_word_was_given_up_is_taken_from_what_enforcement_shows(house: House) -> None:
+    """Else its fill counts as the trader's: in the limits on trades, and in the history."""
+    house.fill(2, 21000.0)
+    house.board.post(("enforcement", NAME), closing(Closing(MNQ.id, 2, OwnClose.REDUCE, 0)))
+
+    house.tell(DeadLetter(f"account/{NAME}", "it raised"))
+    house.fill(-2, 21010.0, pnl=400_000)
+
+    assert [booked.own for booked in house.shown.fills] == [OwnClose.NO, OwnClose.REDUCE]
+
+
+def test_message_that_another_gave_up_changes_nothing_in_whose_fills_are_whose(house: House) -> None:
+    """The word of the close may still lie in the mailbox, behind a fill of the trader's."""
+    house.fill(2, 21000.0)
+    house.board.post(("enforcement", NAME), closing(Closing(MNQ.id, 2, OwnClose.REDUCE, 0)))
+
+    house.tell(DeadLetter(LIMIT, "it raised"))
+    house.fill(-2, 21010.0, pnl=400_000)
+
+    assert [booked.own for booked in house.shown.fills] == [OwnClose.NO, OwnClose.NO]
+
+
+def closing(*closes: Closing) -> EnforcementView:
+    return msgspec.structs.replace(
+        view_of(first_plan(ACCOUNT, NAME, 5.0, MORNING), None, journal_ok=True), closes=closes
+    )
 
 
 # ------------------------------------------------------------------------------ prices that are missing

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from actors.account.apply import apply
+from actors.account.booking import closes_out
 from actors.account.state import AccountState, Step, opening
 from actors.account.view import snapshot_of
+from actors.enforcement.view import Closing
 from actors.messages import (
     AccountChanged,
     AccountReport,
@@ -263,6 +265,39 @@ def test_close_that_was_over_claims_no_fill_stamped_later() -> None:
     state = start(opened, CloseSent(MNQ.id, 2, OwnClose.LOCKOUT, MONO, over), closing[0], late)
 
     assert [booked.own for booked in state.ledger.booked[1:]] == [OwnClose.LOCKOUT, OwnClose.NO]
+
+
+LONG = (MNQ.id, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "closing", "left"),
+    [
+        pytest.param(None, Closing(MNQ.id, 2, OwnClose.REDUCE, 0), 2, id="not told of"),
+        pytest.param(None, Closing(MNQ.id, 2, OwnClose.REDUCE, -1), 2, id="not known what closed before"),
+        pytest.param(2, Closing(MNQ.id, 2, OwnClose.REDUCE, 0), 1, id="told of, and one has closed since"),
+        pytest.param(1, Closing(MNQ.id, 1, OwnClose.REDUCE, 0), None, id="told of, and all has closed"),
+        pytest.param(2, None, None, id="its end was not told of"),
+    ],
+)
+def test_closes_that_may_still_fill_are_those_enforcement_shows(
+    told: int | None, closing: Closing | None, left: int | None
+) -> None:
+    opened, one = fills(3, -1)
+    state = start(opened)
+    if told is not None:
+        state = after(state, CloseSent(MNQ.id, told, OwnClose.REDUCE, MONO), one)
+
+    own = closes_out(state, () if closing is None else (closing,))
+
+    assert {of: pending.size for of, pending in own.items()} == ({} if left is None else {LONG: left})
+
+
+def test_close_that_was_over_when_told_of_stays_to_claim_what_was_filled_before() -> None:
+    opened, _ = fills(2, -1)
+    state = start(opened, CloseSent(MNQ.id, 2, OwnClose.LOCKOUT, MONO, opened.fill.at))
+
+    assert closes_out(state, ()) == state.own
 
 
 def test_fill_known_as_the_traders_uses_up_no_close_of_ours() -> None:

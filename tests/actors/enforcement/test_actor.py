@@ -26,6 +26,7 @@ from actors.messages import (
     Call,
     Called,
     CloseSent,
+    CloseVerified,
     DayReset,
     DeadLetter,
     EndLockout,
@@ -88,6 +89,18 @@ class Plain:
 
     def submit(self, call: Call, reply_to: Address) -> None:
         self.calls.append(call)
+
+
+class Trap(Inbox):
+    """Whoever tells it of a close that is over crashes, once."""
+
+    sprung = False
+
+    def tell(self, message: object, *, urgent: bool = False) -> None:
+        if isinstance(message, CloseVerified) and not self.sprung:
+            self.sprung = True
+            raise RuntimeError("crashes here")
+        super().tell(message, urgent=urgent)
 
 
 class Office:
@@ -368,6 +381,44 @@ def test_reborn_actor_goes_on_and_hands_over_what_was_out(office: Office) -> Non
         actor.settle()
         assert len(office.sender.calls) == 2
         assert len(office.persistence.all(StoreLockout)) >= 1
+
+
+def test_what_was_decided_by_an_incarnation_that_crashed_before_it_told_is_shown_and_told(
+    office: Office,
+) -> None:
+    """Else whoever waits for a receipt waits forever, and what the trader closes later is taken for ours."""
+    office.account = Trap("account")
+    office.desk.buy("MNQ", 2, 21000.0)
+    with office.open() as actor:
+        actor.handle.tell(office.lost_day())
+        actor.settle()
+        assert isinstance(office.sender, Sender)
+        actor.handle.tell(office.confirmed(office.sender.calls[0]))
+        office.clock.advance(1)
+        office.desk.sell("MNQ", 2, 21000.0)
+        decision = office.view.last_decision
+
+        actor.handle.tell(office.shown(read=True))
+        wait_for(lambda: len(office.account.all(Reborn)) == 2)
+        actor.settle()
+
+        assert office.account.sprung
+        assert (office.view.open_receipts, office.view.in_flight, office.view.closes) == ((), 0, ())
+        assert [receipt.verified for receipt in office.view.receipts] == [True]
+        assert office.view.last_decision == decision
+        *_, told = office.account.all(CloseSent)
+        assert told.until == office.clock.wall()
+
+
+def test_closes_that_may_still_fill_are_shown_as_the_account_was_told_of_them(office: Office) -> None:
+    office.desk.sell("MNQ", 2, 21000.0)
+    with office.open() as actor:
+        actor.handle.tell(office.lost_day())
+        actor.settle()
+
+        (sent,), (shown,) = office.account.all(CloseSent), office.view.closes
+        assert (shown.contract, shown.size, shown.cause) == (sent.contract, sent.size, sent.cause)
+        assert (shown.size, shown.own_before) == (-2, 0)
 
 
 def test_incarnation_that_ends_while_rows_are_held_leaves_them_to_the_next(office: Office) -> None:
