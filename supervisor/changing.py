@@ -23,6 +23,7 @@ from config.secrets import SecretUnavailable
 from config.settings import Settings
 from supervisor.answers import Reason
 from supervisor.configuration import Accepted, read
+from supervisor.cooling import bear_out_waits, knows_time
 from supervisor.handlers import Call, Daemon
 from supervisor.program import Program
 from supervisor.protocol import (
@@ -36,7 +37,7 @@ from supervisor.protocol import (
     Refused,
 )
 from supervisor.records import headed
-from supervisor.reloading import Change, changes, considered, knows_time, locked, put_in_force, ripened
+from supervisor.reloading import Change, changes, considered, locked, put_in_force, ripened
 from supervisor.trying import HANDLERS
 from supervisor.waiting import concerns, pending, told
 
@@ -279,6 +280,7 @@ async def ripen_in_time(daemon: Daemon) -> None:
 
 async def _bear_out(daemon: Daemon, jump: timedelta) -> None:
     """The gateway was heard for the first time: what waited by our own clock waits by its."""
+    bear_out_waits(daemon.program, jump)
     async with daemon.changing:
         if daemon.program.standing.unsure:
             await put_in_force(daemon.program, borne_out(daemon.program.standing, jump))

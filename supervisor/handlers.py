@@ -380,7 +380,8 @@ async def unlock(context: Call, request: DoUnlock) -> object:
         daemon, armed, request.rule
     ):
         raise Refused(Exit.COOLING_OFF, "cannot unlock: tamper.admin_unlock is never")
-    what = f"unlock/{armed.guarded.id}/{request.rule or 'all'}"
+    # With the lockout in its name: one that came later, or longer, is not what was asked about.
+    what = f"unlock/{armed.guarded.id}/{request.rule or 'all'}/{_meant(daemon, armed, request.rule)}"
     await permit_loosening(daemon.program, what, daemon.now().wall)
     command = Unlock(armed.guarded.id, request.rule, context.by, daemon.now())
     answer = await daemon.ask(f"account/{armed.guarded.name}/enforcement", command)
@@ -398,6 +399,23 @@ async def unlock(context: Call, request: DoUnlock) -> object:
         "ended": list(answer.ended),
         "refused": [{"rule": no.rule, "text": no.text} for no in answer.refused],
     }
+
+
+def _meant(daemon: Daemon, armed: Armed, rule: str | None) -> str:
+    """Names the lockouts to be ended by since and until when. Raises Refused where there is none."""
+    view = daemon.program.board.read(("enforcement", armed.guarded.name), EnforcementView)
+    if view is None:
+        raise Refused(Exit.FAILED, "cannot unlock: it is not known yet what locks the account", "try again")
+    meant = [lockout for lockout in view.lockouts if rule in (None, lockout.rule)]
+    if not meant:
+        raise Refused(
+            Exit.FAILED,
+            f"cannot unlock {rule}: it has no lockout in force"
+            if rule
+            else "cannot unlock: the account is not locked",
+        )
+    until = max((instant_text(lockout.until) for lockout in meant if lockout.until), default="open")
+    return f"{instant_text(max(lockout.since for lockout in meant))}/{until}"
 
 
 def _only_open_ended_hand(daemon: Daemon, armed: Armed, rule: str | None) -> bool:

@@ -8,6 +8,7 @@ give it an injected clock and a simulated gateway. Why it ended it says through 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 import trio
@@ -88,6 +89,8 @@ class Program(SilentHooks):
         phases.begin("making the parts", clock.mono())
         self.standing = standing or Standing.settled(settings)
         """What is in force (`settings`), and what was asked for and waits."""
+        self.unsure_waits = dict[str, datetime]()
+        """From when commands that loosen are accepted, by a clock that the gateway has not borne out."""
         self.file_fault: Reason | None = None
         """How the files differ from what was accepted, as far as anybody looked."""
         # Read before the persistence actor owns the file.

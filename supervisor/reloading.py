@@ -22,14 +22,14 @@ from actors.enforcement.view import EnforcementView
 from actors.messages import AccountReport, Flush, StoreMeta
 from actors.persistence import keys
 from actors.persistence.queries import Flushed
-from actors.timers.actor import TimersView, Unsubscribe, UseCalendar
+from actors.timers.actor import Unsubscribe, UseCalendar
 from actors.trading_day import TradingCalendar
 from actors.worker import ActorDied
 from config.canonical import diff
 from config.pending import Held, Standing, accept, kept, loosenings, ripen
 from config.settings import Settings
 from supervisor.arming import DIRECTORY, Directory, Unguardable, arm, choose, prove
-from supervisor.cooling import accepted_from
+from supervisor.cooling import accepted_from, knows_time
 from supervisor.driver import Refused as TreeRefused
 from supervisor.driver import StartFailed, outcome
 from supervisor.holding import everything_held, held_by
@@ -118,12 +118,6 @@ def refuse_held(found: Iterable[str]) -> None:
             f"cannot loosen {', '.join(keys_held)} while it locks an account",
             "wait for the lockout to end, or unlock first",
         )
-
-
-def knows_time(program: Program) -> bool:
-    """Whether the gateway bears the clock out: a wait that begins by a clock set back would be too short."""
-    view = program.board.read(("timers",), TimersView)
-    return view is not None and view.contact
 
 
 async def ripened(program: Program, now: datetime) -> Standing:

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from supervisor.cooling import knows_time
 from supervisor.protocol import (
     DoCancelChange,
+    DoLock,
     DoReload,
     DoReset,
     DoRuleMode,
@@ -19,7 +21,6 @@ from supervisor.protocol import (
     Nothing,
     Refused,
 )
-from supervisor.reloading import knows_time
 from tests.scenarios.desk import A, B, chicago, desk
 
 LOSS = {"daily_realized_loss": {"limit": -500}}
@@ -71,6 +72,38 @@ def test_a_time_that_was_let_pass_has_to_be_waited_for_again() -> None:
         refused(d, "reset", DoReset(A))
         d.advance(91 * 60)
         assert "18:01:00" in refused(d, "reset", DoReset(A))
+
+
+def test_an_unlock_asked_for_before_the_lockout_is_worth_nothing() -> None:
+    """Given unlock was asked for before the lockout, or a shorter one, then it has to be asked for again."""
+    with desk(LOSS, tamper=HALF_AN_HOUR) as d:
+        with pytest.raises(Refused, match="not locked"):
+            d.ask("unlock", DoUnlock(A))
+        d.ask("lock", DoLock(A, for_s=7200.0))
+        d.until(d.lockouts, "locked by hand")
+        refused(d, "unlock", DoUnlock(A))
+        d.advance(20 * 60)
+        d.ask("lock", DoLock(A, for_s=9000.0))
+        d.advance(11 * 60)
+        refused(d, "unlock", DoUnlock(A))
+        d.advance(31 * 60)
+        d.ask("unlock", DoUnlock(A))
+        d.until(lambda: not d.lockouts(), "asked for in time")
+
+
+def test_a_wait_by_a_clock_that_was_slow_ends_by_the_gateways_time() -> None:
+    """Given a clock that is 20 minutes slow, when the gateway is heard, then 30 minutes pass by its time."""
+    with desk(LOSS, tamper=HALF_AN_HOUR) as d:
+        assert not knows_time(d.guard)
+        refused(d, "reset", DoReset(A))
+        d.clock.jump(20 * 60)
+        d.book(1)
+        d.until(lambda: knows_time(d.guard), "the gateway's time is known")
+        d.until(lambda: not d.guard.unsure_waits, "borne out")
+        d.advance(15 * 60)
+        refused(d, "reset", DoReset(A))
+        d.advance(16 * 60)
+        d.ask("reset", DoReset(A))
 
 
 # ------------------------------------------------------------------------------ limits
