@@ -106,7 +106,13 @@ def _run(step: Run, root: Path) -> None:
         command[1:1] = [step.below, str(root)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=RUN_S, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": search_path()},
         )
     except subprocess.TimeoutExpired:
         raise Refused(Exit.UNKNOWN, f"{command[0]} did not end within {RUN_S:g} s") from None
@@ -114,6 +120,12 @@ def _run(step: Run, root: Path) -> None:
         said = (done.stderr or done.stdout).strip().splitlines()
         why = f"cannot {step.why}: {command[0]} ended with {done.returncode}"
         raise Refused(Exit.FAILED, f"{why}: {said[-1]}" if said else why)
+
+
+def search_path() -> str:
+    """Where programs are looked for: root by way of `su` has no folder with `useradd` in its path."""
+    own = os.environ.get("PATH", os.defpath)
+    return own if os.name == "nt" else os.pathsep.join((own, "/usr/sbin", "/sbin"))
 
 
 def uid_of(user: str, root: Path) -> int:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.units.carry import search_path
+
 ANN, BOB = 4001, 4002
 """The trader, and somebody else on the machine."""
 PASSWD = "root:x:0:0::/root:/bin/sh\nann:x:4001:4001::/home/ann:/bin/sh\nbob:x:4002:4002::/home/bob:/bin/sh\n"
@@ -21,7 +23,7 @@ SHADOW = "root:*:1::::::\nann:*:1::::::\nbob:*:1::::::\n"
 needs_root = pytest.mark.skipif(
     not hasattr(os, "geteuid")
     or os.geteuid() != 0
-    or not all(shutil.which(tool) for tool in ("useradd", "systemctl")),
+    or not all(shutil.which(tool, path=search_path()) for tool in ("useradd", "systemctl")),
     reason="gives files to other users: needs root and the system's own tools",
 )
 
