@@ -37,6 +37,7 @@ from .pursuit import (
     answered,
     may_change_order,
     next_close,
+    outstanding,
     own_closed,
     sent_again,
 )
@@ -101,12 +102,15 @@ def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, r
     if before is not None:
         turn.close_over(before)
     call = turn.call(receipt, todo.kind, contract, size=todo.size)
+    # Fills of a partial close before it may all still be to come.
+    claims = todo.size + (0 if before is None else outstanding(before, need, snapshot, turn.settle_s))
     pursuit = Pursuit(
         call,
         receipt,
         turn.now.mono,
         before=size,
         own_before=own_closed(snapshot, contract),
+        claims=claims,
         beside=tuple(order.id for order in beside(snapshot.orders, contract, size)),
         failures=failures,
         whole=whole,
@@ -114,7 +118,7 @@ def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, r
     )
     turn.pursuits[contract] = _alerted_idle(turn, before, pursuit)
     cause = OwnClose.LOCKOUT if turn.lockouts.locked else OwnClose.REDUCE
-    asked = todo.size if size > 0 else -todo.size
+    asked = claims if size > 0 else -claims
     turn.after.append(TellAccount(CloseSent(contract, asked, cause, turn.now.mono)))
 
 

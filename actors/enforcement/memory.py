@@ -112,6 +112,8 @@ class Pursuit(Struct, frozen=True, gc=False):
     """Open size of the contract, signed, when the call went out."""
     own_before: int = 0
     """Contracts that fills of our own had closed by then; -1 when that is not known any more."""
+    claims: int = 0
+    """Contracts that this close, and a partial one before it, could still take by then."""
     beside: tuple[OrderId, ...] = ()
     """Orders left working beside a close; one of them may fill as well and turn the position."""
     outcome: Outcome | None = None

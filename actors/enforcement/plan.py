@@ -241,7 +241,8 @@ def _closes(turn: Turn, *, ended: bool) -> Iterable[CloseSent]:
     for pursuit in turn.pursuits.values():
         call = pursuit.call
         if call.kind in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE):
-            size = call.size if pursuit.before > 0 else -call.size
+            claims = call.size if ended else max(pursuit.claims, call.size)
+            size = claims if pursuit.before > 0 else -claims
             key = call.contract, size > 0
             size += told[key].size if key in told else 0
             told[key] = CloseSent(call.contract, size, cause, turn.now.mono)

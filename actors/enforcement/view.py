@@ -37,10 +37,10 @@ class Closing(Struct, frozen=True, gc=False):
 
     contract: ContractId
     size: int
-    """Contracts asked to be closed, with the sign of the position."""
+    """Contracts that it could take when it went out, with the sign of the position."""
     cause: OwnClose
     own_before: int
-    """Contracts that fills of our own had closed by then; -1 when that is not known any more."""
+    """Contracts that fills of our own had closed when it went out; -1 when that is not known any more."""
 
 
 class EnforcementView(Struct, frozen=True, gc=False):
@@ -101,10 +101,10 @@ def view_of(plan: Plan, last_decision: Decision | None, *, journal_ok: bool) -> 
 
 
 def _closing(pursuit: Pursuit, locked: bool) -> Closing:
-    call = pursuit.call
+    claims = max(pursuit.claims, pursuit.call.size)
     return Closing(
-        call.contract,
-        call.size if pursuit.before >= 0 else -call.size,
+        pursuit.call.contract,
+        claims if pursuit.before >= 0 else -claims,
         OwnClose.LOCKOUT if locked else OwnClose.REDUCE,
         pursuit.own_before,
     )

@@ -16,6 +16,7 @@ from tests.chaos import sights
 from tests.chaos.lives import How, Site
 from tests.chaos.outcome import Asked, Difference, Swept
 from tests.chaos.pool import work_off
+from tests.chaos.rarities import surely
 from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.struck import Strike, case_of, fair, least, play_struck
 
@@ -69,8 +70,10 @@ def play(job: Job) -> Any:
 
 
 def planned(seed: int) -> Iterator[Job]:
-    """Runs with their strikes: first one of every kind there is, then all others in random order."""
+    """Runs with their strikes: first one for every rare state, then one of every kind of strike,
+    then all others in random order."""
     rng = random.Random(seed)
+    yield from surely(rng, MET)
     by_scenario = [(s.name, _ordered(s.name, random.Random(rng.random()))) for s in SCENARIOS]
     chunks = [_together(name, strikes) for name, strikes in by_scenario]
     for row in itertools.zip_longest(*chunks):

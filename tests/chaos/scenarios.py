@@ -171,14 +171,16 @@ def safe_mode(on: bool) -> Act:
 
 
 def wear_out(rule: str) -> Act:
-    """A rule crashes until its supervisor gives it up."""
+    """A rule crashes until its supervisor gives it up and its account is locked: one that dies in between has
+    the rule running again."""
 
     name = f"account/{NAME}/rules/{rule}"
 
     def act(world: World) -> None:
-        if world.reports["gave_up"]:
+        if "supervisor" in world.locked:
             return
-        if name in world.guard.supervisor.handles:
+        handle = world.guard.supervisor.handles.get(name)
+        if handle is not None and handle.incumbent is not None:
             world.guard.supervisor.crash(name)
         world.agenda.after(0.3, lambda: act(world))
 
@@ -389,7 +391,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LOSS,
         (1, buy("MNQ", 1)),
         (4, wear_out("daily_realized_loss")),
-        (80, nothing()),
+        (160, nothing()),
     ),
     story(
         "shadow only",

@@ -5,6 +5,7 @@ A sweep that never saw one of them proves nothing about it and fails (`Swept.rea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from actors.connection.link import LinkView
@@ -41,19 +42,46 @@ ALL = (
     AGAIN,
 )
 
+OF_THE_STORY = (RESET_BLIND, BREACH_BLIND, GIVEN_UP)
+"""Met by some scenarios without any fault."""
+
 
 def struck(world: World, life: Life, how: How) -> None:
     """Something happens to a life just now."""
+    world.met.update(meets(world, how))
+    over = dies_over(world, life)
+    if over is not None:
+        world.died_over.append(over)
+
+
+def meets(world: World, how: How) -> Iterator[str]:
+    """The rare states that a strike just now meets."""
     view = world.guard.board.read(("enforcement", world.name), EnforcementView)
     if view is not None and view.in_flight:
-        world.met[IN_FLIGHT] += 1
+        yield IN_FLIGHT
+    if how == "death":
+        if world.handing_over:
+            yield BETWEEN
+        if world.guard.store.backlog.count:
+            yield UNSTORED
+        if world.deaths and not world.guard.ready:
+            yield AGAIN
+
+
+def dies_over(world: World, life: Life) -> tuple[str, str] | None:
+    """The rule that a strike just now ends over a snapshot, and the cause of that."""
     message, name = world.taking, life.home.id
     if "/rules/" in name and life.envelope is not None and isinstance(message, AccountSnapshot):
-        world.died_over.append((name.rsplit("/", 1)[1], message.cause))
-    if how == "death":
-        world.met[BETWEEN] += world.handing_over
-        world.met[UNSTORED] += bool(world.guard.store.backlog.count)
-        world.met[AGAIN] += bool(world.deaths) and not world.guard.ready
+        return name.rsplit("/", 1)[1], message.cause
+    return None
+
+
+def was_of_two(world: World, over: tuple[str, str]) -> bool:
+    """Whether the rule breached on what it died over, and another did as well."""
+    if world.end is None:
+        return False
+    pairs = [tuple(line.split()[:3:2]) for line in world.end.breaches]
+    return over in pairs and any(cause == over[1] and rule != over[0] for rule, cause in pairs)
 
 
 def took(world: World, actor: str, message: object) -> None:
@@ -72,10 +100,7 @@ def process_over(world: World, process: Process) -> None:
     world.met[FENCED] += sum(handle.fenced_sends + handle.fenced_results for handle in handles)
     world.met[GIVEN_UP] += world.reports["gave_up"]
     if world.end is not None:
-        pairs = [tuple(line.split()[:3:2]) for line in world.end.breaches]
-        for rule, cause in world.died_over:
-            others = [other for other, of in pairs if of == cause and other != rule]
-            world.met[ONE_DEAD] += bool(others) and (rule, cause) in pairs
+        world.met[ONE_DEAD] += sum(was_of_two(world, over) for over in world.died_over)
         world.died_over.clear()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.chaos.disorder import Disorder, Rates, into
 from tests.chaos.enforcing import enforced
 from tests.chaos.link_faults import suffered
 from tests.chaos.lives import Site, site_of
+from tests.chaos.rarities import surely
 from tests.chaos.scenarios import BY_NAME, SCENARIOS
 from tests.chaos.struck import case_of, fair, least, play_struck, replay
 
@@ -81,8 +83,17 @@ def test_what_differs_is_found_and_comes_down_to_the_strike_that_it_takes(
     assert replay(case_of(BUSY, [idle, death])).text == ""
 
 
+@pytest.mark.parametrize("state", boundaries.MET)
+def test_every_sample_of_kills_begins_with_one_that_meets_each_rare_state(state: str) -> None:
+    ((name, strikes),) = surely(random.Random(SEED), (state,))
+    run = play_struck(name, strikes)
+    assert run.met[state] > 0
+    assert run.text == ""
+
+
 def test_kills_at_message_boundaries_change_nothing() -> None:
-    for name, strikes in itertools.islice(boundaries.planned(SEED), 26):
+    begun = len(boundaries.MET)
+    for name, strikes in itertools.islice(boundaries.planned(SEED), begun, begun + 26):
         run = play_struck(name, strikes)
         assert run.text == "", f"{case_of(name, strikes)}\n{run.text}"
 

@@ -297,6 +297,23 @@ def test_short_position_is_reduced_by_the_excess_and_never_turned() -> None:
     assert floor.held(MNQ) == -2
 
 
+def test_partial_close_sent_while_the_fill_of_another_is_to_come_claims_the_fills_of_both() -> None:
+    """With the link cut both come by one read: neither is the trader's."""
+    floor = Floor()
+    floor.buy("MNQ", 7)
+    reduce_to(floor, 5)
+    floor.answer(floor.next, Outcome.CONFIRMED, 0, "done")
+
+    reduce_to(floor, 4)
+
+    told = [e.message for e in floor.seen(TellAccount) if isinstance(e.message, CloseSent)]
+    assert [call.size for call in floor.calls] == [2, 1]
+    assert [close.size for close in told] == [2, 3]
+    reborn = machine.resume(floor.plan, floor.desk.now)
+    again = [e.message for e in reborn.after if isinstance(e, TellAccount)]
+    assert [close.size for close in again if isinstance(close, CloseSent)] == [3]
+
+
 def test_partial_close_of_unknown_outcome_waits_until_no_request_can_take_effect() -> None:
     floor = Floor()
     floor.buy("MNQ", 3)
