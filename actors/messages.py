@@ -401,6 +401,8 @@ class AccountSnapshot(Struct, frozen=True, gc=False):
     """The event's own timestamp, where it had one."""
     auth_failed: bool = False
     session_since: datetime | None = None
+    linked: bool = True
+    """The link was live since the account was armed: what is not live now was lost, and is not being made."""
     """When the account was first guarded (grace periods of positions older than that start here)."""
 
     def position(self, contract: ContractId) -> PositionView | None:

@@ -121,6 +121,7 @@ class Desk:
             report=report,
             link=LinkState.LIVE,
             link_since=self.now.wall,
+            linked=True,
             read_mono=self.now.mono,
             session_since=start,
         )

@@ -18,6 +18,7 @@ from actors.messages import (
     Fill,
     Filled,
     LinkChanged,
+    LinkState,
     Now,
     OrderChanged,
     PositionChanged,
@@ -69,7 +70,11 @@ def apply(state: AccountState, event: AccountEvent, days: Days, now: Now) -> Ste
             return take_read(state, event, days)
         case LinkChanged():
             new = msgspec.structs.replace(
-                state, link=event.state, link_since=event.since, auth_failed=event.auth_failed
+                state,
+                link=event.state,
+                link_since=event.since,
+                auth_failed=event.auth_failed,
+                linked=state.linked or event.state is LinkState.LIVE,
             )
             return Step(new, frozenset({Wake.LINK}), "link", event.since)
         case DayReset():

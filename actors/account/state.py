@@ -145,6 +145,8 @@ class AccountState(Struct, frozen=True, gc=False):
     link: LinkState = LinkState.DOWN
     link_since: datetime | None = None
     auth_failed: bool = False
+    linked: bool = False
+    """It was live once."""
     read_mono: float = 0.0
     session_since: datetime | None = None
     owed: tuple[BookedFill, ...] = ()

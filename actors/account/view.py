@@ -52,6 +52,7 @@ def snapshot_of(
         cause_at=cause_at,
         auth_failed=state.auth_failed,
         session_since=state.session_since,
+        linked=state.linked,
     )
 
 

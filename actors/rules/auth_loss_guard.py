@@ -46,12 +46,10 @@ START_MOST = timedelta(seconds=10)
 
 
 def _still_starts(snapshot: AccountSnapshot, now: Now) -> bool:
-    """Whether the link is being made: what was live before is lost, with a read from before that moment."""
+    """Whether the link is being made for the first time since the account was armed, also by a reload."""
     if snapshot.link_since is None:
         return True
-    made_for_s = (now.wall - snapshot.link_since).total_seconds()
-    fresh = snapshot.read_mono <= 0 or now.mono - snapshot.read_mono < made_for_s
-    return fresh and made_for_s < START_MOST.total_seconds()
+    return not snapshot.linked and now.wall - snapshot.link_since < START_MOST
 
 
 class Loss(Struct, frozen=True, gc=False):

@@ -134,7 +134,7 @@ def test_a_first_link_is_not_lost_while_it_is_made_and_is_when_it_takes_too_long
     rule, desk = guard(), Desk()
 
     def judged(snapshot: AccountSnapshot) -> list[str]:
-        return [n.message for n in rule.judge(replace(snapshot, read_mono=0.0)).notices]
+        return [n.message for n in rule.judge(replace(snapshot, linked=False)).notices]
 
     begun = judged(desk.link(LinkState.BLIND))
     nearly = judged(desk.wait(9.9))
@@ -148,10 +148,9 @@ def test_a_first_link_is_not_lost_while_it_is_made_and_is_when_it_takes_too_long
 
 def test_a_first_link_that_is_made_in_time_is_never_spoken_of() -> None:
     rule, desk = guard(), Desk()
-    rule.judge(replace(desk.link(LinkState.BLIND), read_mono=0.0))
-    just_read = desk.wait(1)
+    rule.judge(replace(desk.link(LinkState.BLIND), linked=False))
 
-    assert rule.judge(replace(just_read, read_mono=just_read.now.mono)).notices == ()
+    assert rule.judge(replace(desk.wait(1), linked=False)).notices == ()
     assert rule.judge(desk.link(LinkState.LIVE)).notices == ()
 
 
