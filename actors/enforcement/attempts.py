@@ -75,7 +75,17 @@ def _new_fills(turn: Turn, snapshot: AccountSnapshot) -> Iterable[BookedFill]:
     if before is None:  # the fill that locked is of that very instant, and no attempt
         return [booked for booked in snapshot.fills if booked.fill.at > since]
     seen = frozenset(booked.fill.id for booked in before.fills)
-    return [booked for booked in snapshot.fills if booked.fill.id not in seen and booked.fill.at >= since]
+    new = (booked for booked in snapshot.fills if booked.fill.id not in seen and booked.fill.at >= since)
+    return [booked for booked in new if not _locked_by(turn, booked)]
+
+
+def _locked_by(turn: Turn, booked: BookedFill) -> bool:
+    """The fill that locked; who crashed over it and takes it again has not seen it."""
+    cause = f"/fill:{booked.fill.id}/"
+    return any(
+        one.since == booked.fill.at and one.breach is not None and cause in one.breach
+        for one in turn.lockouts.in_force
+    )
 
 
 def _note_reducing(turn: Turn, snapshot: AccountSnapshot) -> None:

@@ -92,12 +92,14 @@ class Plain:
 
 
 class Trap(Inbox):
-    """Whoever tells it of a close that is over crashes, once."""
+    """Whoever tells it a message of this kind crashes, once."""
 
-    sprung = False
+    def __init__(self, name: str, kind: type) -> None:
+        super().__init__(name)
+        self.kind, self.sprung = kind, False
 
     def tell(self, message: object, *, urgent: bool = False) -> None:
-        if isinstance(message, CloseVerified) and not self.sprung:
+        if isinstance(message, self.kind) and not self.sprung:
             self.sprung = True
             raise RuntimeError("crashes here")
         super().tell(message, urgent=urgent)
@@ -387,7 +389,7 @@ def test_what_was_decided_by_an_incarnation_that_crashed_before_it_told_is_shown
     office: Office,
 ) -> None:
     """Else whoever waits for a receipt waits forever, and what the trader closes later is taken for ours."""
-    office.account = Trap("account")
+    office.account = Trap("account", CloseVerified)
     office.desk.buy("MNQ", 2, 21000.0)
     with office.open() as actor:
         actor.handle.tell(office.lost_day())
@@ -408,6 +410,22 @@ def test_what_was_decided_by_an_incarnation_that_crashed_before_it_told_is_shown
         assert office.view.last_decision == decision
         *_, told = office.account.all(CloseSent)
         assert told.until == office.clock.wall()
+
+
+def test_end_of_a_lockout_reaches_the_store_although_the_incarnation_crashed_as_it_told(
+    office: Office,
+) -> None:
+    """Else a restart would find the lockout in the store, and nothing that ever ends it."""
+    office.persistence = trap = Trap("persistence", EndLockout)
+    with office.open() as actor:
+        actor.handle.ask(lock_by_hand(office), 5.0).result()
+        actor.handle.tell(Unlock(ACCOUNT, None, "root", Now(office.clock.wall(), office.clock.mono())))
+        wait_for(lambda: len(office.account.all(Reborn)) == 2)
+        actor.settle()
+
+        assert trap.sprung
+        assert not office.view.locked
+        assert [ended.reason for ended in office.persistence.all(EndLockout)] == ["admin"]
 
 
 def test_closes_that_may_still_fill_are_shown_as_the_account_was_told_of_them(office: Office) -> None:

@@ -22,6 +22,7 @@ from actors.enforcement.effects import (
 from actors.messages import (
     AccountFlat,
     AtMost,
+    BreachId,
     CallKind,
     CloseSent,
     CloseVerified,
@@ -936,6 +937,27 @@ def test_fill_that_locked_is_no_attempt_after_a_restart_either_and_a_later_one_i
     floor.read()
 
     assert floor.plan.memory.attempts == 1
+
+
+def test_fill_that_locked_is_no_attempt_for_who_crashed_over_it_and_takes_it_again() -> None:
+    """The memory is locked by then, and the snapshot that was kept is from before the fill."""
+    floor = Floor()
+    floor.shows()
+    before = floor.plan.snapshot
+    bought = floor.desk.buy("MNQ", 2, 21000.0)
+    (booked,) = bought.fills
+    breach = msgspec.structs.replace(
+        floor.breach("daily_realized_loss", at=booked.fill.at),
+        id=BreachId(f"2025-11-19/daily_realized_loss/*/fill:{booked.fill.id}/1"),
+    )
+    verdict = {"breaches": (breach,), "lock": floor.lock(breach), "snapshot": bought}
+    floor.say("daily_realized_loss", **verdict)
+
+    floor.plan = msgspec.structs.replace(floor.plan, snapshot=before)
+    floor.say("daily_realized_loss", **verdict)
+
+    assert floor.lockouts.locked
+    assert floor.plan.memory.attempts == 0
 
 
 def test_what_was_there_before_the_lock_is_no_attempt() -> None:
