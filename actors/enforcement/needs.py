@@ -7,6 +7,7 @@ it; whether a call may go out for it now is decided in `pursuit`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from msgspec import Struct
@@ -159,10 +160,25 @@ def _close_need(
 
 def _turned_by_us(snapshot: AccountSnapshot, contract: ContractId, pursuit: Pursuit) -> bool:
     """The opposite position came of our close, or of an order that filled beside it."""
-    for booked in reversed(snapshot.fills):
-        if booked.fill.contract == contract and booked.opened:
-            return booked.own is not OwnClose.NO or booked.fill.order in pursuit.beside
-    return False
+    fills = [booked for booked in snapshot.fills if booked.fill.contract == contract]
+    opening = next((booked for booked in reversed(fills) if booked.opened), None)
+    if opening is None:
+        return False
+    if opening.own is not OwnClose.NO or opening.fill.order in pursuit.beside:
+        return True
+    return _within(snapshot, pursuit, opening.fill.at)
+
+
+def _within(snapshot: AccountSnapshot, pursuit: Pursuit, at: datetime) -> bool:
+    """Whether a fill fell into the time in which our close was under way.
+
+    With events late or lost, two fills in the same moment are told apart by nothing else: neither whose each
+    was, nor that an order worked beside the close.
+    """
+    now = snapshot.now
+    ended = now.mono if pursuit.flying else pursuit.ended_mono
+    sent, over = (now.wall - timedelta(seconds=now.mono - mono) for mono in (pursuit.sent_mono, ended))
+    return sent <= at < over
 
 
 def _order_need(

@@ -23,6 +23,7 @@ from actors.messages import (
     AccountFlat,
     AtMost,
     BreachId,
+    Called,
     CallKind,
     CloseSent,
     CloseVerified,
@@ -849,6 +850,25 @@ def test_opposite_position_beside_a_partial_close_is_closed_too() -> None:
     assert kinds(calls) == [("close", "MNQ", 1)]
     floor.settle()
     assert floor.held(MNQ) == 0
+
+
+def test_opposite_position_of_a_stop_whose_event_was_lost_is_closed_too() -> None:
+    """Nothing tells that it worked beside the close but that it filled while that was under way."""
+    floor = Floor()
+    floor.buy("MNQ", 3)
+    reduce_to(floor, 2)
+    close = floor.next
+
+    floor.carry_out(close)
+    sent = floor.desk.now.mono
+    floor.desk.wait(0.02)
+    floor.sell("MNQ", 3)
+    floor.desk.wait(0.02)
+    now = floor.desk.now
+    del floor.out[close.id]
+    calls = floor.take(Called(close, *CONFIRMED, now.wall, sent, now.mono))
+
+    assert kinds(calls) == [("close", "MNQ", 1)]
 
 
 def test_traders_own_turn_under_a_size_limit_is_left_to_the_rules() -> None:
