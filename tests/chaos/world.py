@@ -513,6 +513,8 @@ class World:
             return f"the link is {link.state}"
         if view is None or snapshot is None:
             return "the account was not seen yet"
+        if snapshot.link is not LinkState.LIVE and not self.may_be_blind:
+            return "the account has not taken in what the link brought"
         if view.reducing or view.in_flight:
             return f"enforcement is at work: {view.open_receipts}"
         if snapshot.suspended:
