@@ -115,6 +115,7 @@ def _send_close(turn: Turn, snapshot: AccountSnapshot, need: Close, todo: Act, r
         failures=failures,
         whole=whole,
         alerted_mono=alerted,
+        turned=need.turned,
     )
     turn.pursuits[contract] = _alerted_idle(turn, before, pursuit)
     cause = OwnClose.LOCKOUT if turn.lockouts.locked else OwnClose.REDUCE

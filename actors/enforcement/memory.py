@@ -124,6 +124,8 @@ class Pursuit(Struct, frozen=True, gc=False):
     whole: bool = False
     """Partial closes are refused for good here, or a change of the order is: close, or cancel, instead."""
     alerted_mono: float | None = None
+    turned: bool = False
+    """It is for an opposite position that came of a close of ours: all of that goes."""
 
     @property
     def flying(self) -> bool:

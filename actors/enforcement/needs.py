@@ -45,7 +45,7 @@ class Close(Struct, frozen=True, gc=False):
     receipt: str | None
     """None: it is the whole account's matter."""
     turned: bool = False
-    """The position lies opposite to the one that a close of ours was sent for."""
+    """The position lies opposite to the one that a close of ours was sent for, and came of that."""
 
 
 class Cancel(Struct, frozen=True, gc=False):
@@ -149,17 +149,17 @@ def _close_need(
     limits: Limits, snapshot: AccountSnapshot, position: PositionView, pursuit: Pursuit | None
 ) -> Close | None:
     contract, size = position.contract, position.size
-    turned = pursuit is not None and pursuit.before * size < 0
     allowed, receipt = limits.allowed(contract, size)
-    if abs(size) > allowed:
-        return Close(contract, size, abs(size) - allowed, receipt, turned)
-    if pursuit is not None and turned and _turned_by_us(snapshot, contract, pursuit):
-        return Close(contract, size, abs(size), pursuit.receipt, True)
-    return None
+    if pursuit is not None and _turned_by_us(snapshot, contract, size, pursuit):
+        return Close(contract, size, abs(size), receipt or pursuit.receipt, True)
+    return Close(contract, size, abs(size) - allowed, receipt) if abs(size) > allowed else None
 
 
-def _turned_by_us(snapshot: AccountSnapshot, contract: ContractId, pursuit: Pursuit) -> bool:
-    """The opposite position came of our close, or of an order that filled beside it."""
+def _turned_by_us(snapshot: AccountSnapshot, contract: ContractId, size: int, pursuit: Pursuit) -> bool:
+    """The opposite position came of our close, or of an order that filled beside it; also while the close
+    of that is still to be repeated."""
+    if pursuit.before * size >= 0:
+        return pursuit.turned and pursuit.before * size > 0
     fills = [booked for booked in snapshot.fills if booked.fill.contract == contract]
     opening = next((booked for booked in reversed(fills) if booked.opened), None)
     if opening is None:

@@ -63,11 +63,20 @@ def next_close(
     if now.mono < pursuit.retry_mono:
         return None
     if whole:
-        if pursuit.call.kind is not CallKind.CLOSE or need.turned or _may_repeat(pursuit, snapshot, now):
+        if (
+            pursuit.call.kind is not CallKind.CLOSE
+            or _turns(pursuit, need)
+            or _may_repeat(pursuit, snapshot, now)
+        ):
             return Act(CallKind.CLOSE, size)
         return None
     excess = need.excess - outstanding(pursuit, need, snapshot, settle_s)
     return Act(CallKind.PARTIAL_CLOSE, excess) if excess > 0 else None
+
+
+def _turns(pursuit: Pursuit, need: Close) -> bool:
+    """The position lies opposite to the one that the last close was sent for."""
+    return pursuit.before * need.size < 0
 
 
 def _may_repeat(pursuit: Pursuit, snapshot: AccountSnapshot, now: Now) -> bool:
@@ -90,7 +99,7 @@ def outstanding(pursuit: Pursuit, need: Close, snapshot: AccountSnapshot, settle
     """Contracts that the last partial close may still take: they are not asked for a second time."""
     if pursuit.call.kind is not CallKind.PARTIAL_CLOSE or pursuit.outcome is Outcome.REFUSED:
         return 0
-    if need.turned or snapshot.read_mono > pursuit.sent_mono + settle_s:
+    if _turns(pursuit, need) or snapshot.read_mono > pursuit.sent_mono + settle_s:
         return 0
     seen = abs(pursuit.before) - abs(need.size)
     if pursuit.own_before >= 0:

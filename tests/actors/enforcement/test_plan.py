@@ -852,6 +852,38 @@ def test_opposite_position_beside_a_partial_close_is_closed_too() -> None:
     assert floor.held(MNQ) == 0
 
 
+def test_opposite_position_whose_close_is_refused_is_closed_again() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 4)
+    stop = floor.place("MNQ", -4, stop=20980.0)
+    reduce_to(floor, 2)
+    close = floor.next
+    floor.carry_out(close)
+    floor.desk.change(stop, status=OrderStatus.FILLED, filled=-4)
+    floor.sell("MNQ", 4, order=stop.id)
+    (turned,) = floor.answer(close, *CONFIRMED)
+    assert kinds([turned]) == [("close", "MNQ", 2)]
+
+    floor.answer(turned, Outcome.REFUSED, 2, "refused")
+    floor.read()
+    again = floor.wait(2)
+
+    assert kinds(again) == [("close", "MNQ", 2)]
+
+
+def test_opposite_position_over_the_limit_is_closed_whole() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 6)
+    stop = floor.place("MNQ", -6, stop=20980.0)
+    reduce_to(floor, 2)
+    close = floor.next
+    floor.carry_out(close)
+    floor.desk.change(stop, status=OrderStatus.FILLED, filled=-6)
+    floor.sell("MNQ", 6, order=stop.id)
+
+    assert kinds(floor.answer(close, *CONFIRMED)) == [("close", "MNQ", 4)]
+
+
 def test_opposite_position_of_a_stop_whose_event_was_lost_is_closed_too() -> None:
     """Nothing tells that it worked beside the close but that it filled while that was under way."""
     floor = Floor()
