@@ -123,8 +123,14 @@ class House:
         self.until(lambda: self._is_flat(account), f"the guard sees {account} flat")
         if self.account(account)["trades"]:
             self.ask("reset", DoReset(account))
+            self.until(lambda: self._is_at_zero(account), f"the rules of {account} judge the day from zero")
         if self.locks(account):
             self.ask("unlock", DoUnlock(account))
+            self.until(lambda: not self.locks(account), f"{account} is free")
+
+    def _is_at_zero(self, account: str) -> bool:
+        seen = self.account(account)
+        return bool(seen) and not seen["trades"] and all(r["state"] != "breached" for r in seen["rules"])
 
     def _is_flat(self, account: str) -> bool:
         seen = self.account(account)
