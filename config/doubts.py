@@ -27,6 +27,12 @@ def warnings_of(
                 f"sessions.{name} ends on the day it starts: overnight has no effect",
                 "write overnight: false",
             )
+    if settings.process.transport == "fast":
+        yield Problem(
+            ("process", "transport"),
+            "this version has no transport of its own: requests go by the stock one",
+            "write transport: stock",
+        )
     for index, alert in enumerate(settings.alerts):
         for kind in alert.only:
             if kind not in ALERT_KINDS:

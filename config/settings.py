@@ -516,7 +516,7 @@ class Process(Page):
 
     pin: Literal["auto", "off"] = Field(default="auto", description="auto: one core where there are two")
     transport: Literal["stock", "fast"] = Field(
-        default="stock", description="how requests travel: the library's own transport, or ours"
+        default="stock", description="how requests travel; this version has the stock transport alone"
     )
 
 

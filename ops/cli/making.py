@@ -83,7 +83,7 @@ def free_target(target: Path, *, force: bool) -> Path:
 
 def write(target: Path, text: str) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
     except OSError as error:
         raise Refused(Exit.FAILED, f"cannot write {target}: {error.strerror}") from None

@@ -416,6 +416,7 @@ def test_what_is_probably_not_meant_is_a_warning(write: Any) -> None:
           symbol_blocks: {blocked: [ESS, "*QQQ*", "*NQ*"]}
           loss_streak: {losses: 3}
         alerts: [{to: {env: X}, only: [lockout, lokcout]}]
+        process: {transport: fast}
         """
     )
 
@@ -428,6 +429,7 @@ def test_what_is_probably_not_meant_is_a_warning(write: Any) -> None:
         (7, "rules.symbol_blocks.blocked.1"),
         (8, "rules.loss_streak"),
         (9, "alerts.0.only"),
+        (10, "process.transport"),
     ]
     assert "did you mean" in next(w.hint for w in warnings if "MNK" in w.text)
 
