@@ -25,6 +25,7 @@ from actors.messages import (
 
 from . import managing
 from .attempts import count_attempts
+from .closed import own_closed
 from .effects import AskRead, ReceiptChanged, TellAccount
 from .memory import OpenReceipt, Pursuit, Standing
 from .needs import Cancel, Close, Cut, Limits, Need, limits_of, met, needs_of
@@ -38,7 +39,6 @@ from .pursuit import (
     may_change_order,
     next_close,
     outstanding,
-    own_closed,
     sent_again,
 )
 from .receipts import call_record

@@ -30,6 +30,7 @@ from actors.messages import (
     TargetAt,
 )
 
+from .closed import took_effect
 from .lockouts import Lockouts, frozen
 from .memory import Pursuit, Standing
 from .orders import closing_side, is_market, is_stop, orphaned, reduces
@@ -159,7 +160,7 @@ def _turned_by_us(snapshot: AccountSnapshot, contract: ContractId, size: int, pu
     """The opposite position came of our close, or of an order that filled beside it; also while the close
     of that is still to be repeated."""
     if pursuit.before * size >= 0:
-        return pursuit.turned and pursuit.before * size > 0
+        return pursuit.turned and pursuit.before * size > 0 and not took_effect(pursuit, snapshot)
     fills = [booked for booked in snapshot.fills if booked.fill.contract == contract]
     opening = next((booked for booked in reversed(fills) if booked.opened), None)
     if opening is None:

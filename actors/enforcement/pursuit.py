@@ -6,24 +6,19 @@ something is left; a partial close only counts as failed once no request can tak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
 from actors.connection.codes import Meaning, meaning_of
 from actors.messages import (
     AccountSnapshot,
-    BookedFill,
     Called,
     CallKind,
-    ContractId,
     Now,
     Outcome,
-    OwnClose,
 )
-from actors.rules.day_fold import AccountFolds
 
+from .closed import own_closed, took_effect
 from .memory import Pursuit
 from .needs import Close
 
@@ -85,16 +80,6 @@ def _may_repeat(pursuit: Pursuit, snapshot: AccountSnapshot, now: Now) -> bool:
     return pursuit.outcome is Outcome.UNKNOWN and now.mono >= pursuit.ended_mono + UNREAD_S
 
 
-def took_effect(pursuit: Pursuit, snapshot: AccountSnapshot) -> bool:
-    """Fills of ours closed all that this close was for: what is open now was opened since.
-
-    Then nothing is waited for: somebody who keeps buying is closed as fast the tenth time as the first.
-    """
-    if pursuit.call.kind not in (CallKind.CLOSE, CallKind.PARTIAL_CLOSE) or pursuit.own_before < 0:
-        return False
-    return own_closed(snapshot, pursuit.call.contract) - pursuit.own_before >= pursuit.call.size
-
-
 def outstanding(pursuit: Pursuit, need: Close, snapshot: AccountSnapshot, settle_s: float) -> int:
     """Contracts that the last partial close may still take: they are not asked for a second time."""
     if pursuit.call.kind is not CallKind.PARTIAL_CLOSE or pursuit.outcome is Outcome.REFUSED:
@@ -105,21 +90,6 @@ def outstanding(pursuit: Pursuit, need: Close, snapshot: AccountSnapshot, settle
     if pursuit.own_before >= 0:
         seen = max(seen, own_closed(snapshot, need.contract) - pursuit.own_before)
     return max(0, pursuit.call.size - max(0, seen))
-
-
-def own_closed(snapshot: AccountSnapshot, contract: ContractId) -> int:
-    """Contracts that closes of ours have closed today."""
-    return _OWN_CLOSED.of(snapshot).get(contract, 0)
-
-
-def _own_closed_with(day: Mapping[ContractId, int], booked: BookedFill) -> Mapping[ContractId, int]:
-    if booked.own is OwnClose.NO:
-        return day
-    contract = booked.fill.contract
-    return {**day, contract: day.get(contract, 0) + booked.closed}
-
-
-_OWN_CLOSED = AccountFolds[Mapping[ContractId, int]]({}, _own_closed_with)
 
 
 def may_change_order(pursuit: Pursuit | None, snapshot: AccountSnapshot, now: Now) -> bool:

@@ -871,6 +871,22 @@ def test_opposite_position_whose_close_is_refused_is_closed_again() -> None:
     assert kinds(again) == [("close", "MNQ", 2)]
 
 
+def test_what_the_trader_opens_after_an_opposite_position_was_closed_is_his() -> None:
+    floor = Floor()
+    floor.buy("MNQ", 4)
+    stop = floor.place("MNQ", -4, stop=20980.0)
+    reduce_to(floor, 2)
+    close = floor.next
+    floor.carry_out(close)
+    floor.desk.change(stop, status=OrderStatus.FILLED, filled=-4)
+    floor.sell("MNQ", 4, order=stop.id)
+    (turned,) = floor.answer(close, *CONFIRMED)
+    floor.carry_out(turned)
+    floor.answer(turned, *CONFIRMED)
+
+    assert floor.sell("MNQ", 1) == []
+
+
 def test_opposite_position_over_the_limit_is_closed_whole() -> None:
     floor = Floor()
     floor.buy("MNQ", 6)
